@@ -1,0 +1,212 @@
+"""Every way to write the dependency that the shop can be run with.
+
+Each function below is handed a session factory and returns a `get_db`, which is what is shown and
+judged; its twin for an AsyncSession stands in `async_variants`.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to write `get_db`."""
+
+    key: str
+    title: str
+    origin: str
+    """Where the quiz has it."""
+    commits: Literal["dependency", "handler"]
+    """Whose task it is to commit."""
+    build: Callable[[Any], Callable[..., Any]]
+    faulty_line: str = ""
+    """The text of the line at fault, or nothing."""
+    fault_reason: str = ""
+    scope: Literal["function"] | None = None
+    is_async: bool = False
+
+    @property
+    def source(self) -> str:
+        """The inner `get_db` as one would write it."""
+        lines = inspect.getsource(self.build).splitlines()
+        start = next(i for i, line in enumerate(lines) if "def get_db" in line)
+        return textwrap.dedent("\n".join(lines[start:-1]))
+
+    @property
+    def fault(self) -> int | None:
+        """The number of the line at fault in `source`, from 1, or None."""
+        if not self.faulty_line:
+            return None
+        lines = [line.strip() for line in self.source.splitlines()]
+        return lines.index(self.faulty_line) + 1
+
+
+# ruff: noqa: D103, N803
+# The functions below are the lesson: they read as in the quiz, without annotations.
+# mypy: disable-error-code="no-untyped-def"
+
+
+def no_finally(SessionLocal):
+    def get_db():
+        db = SessionLocal()
+        yield db
+        db.close()
+
+    return get_db
+
+
+def full(SessionLocal):
+    def get_db():
+        db = SessionLocal()
+        try:
+            yield db
+            db.commit()
+        except:
+            db.rollback()
+            raise
+        finally:
+            db.close()
+
+    return get_db
+
+
+def commit_unhandled(SessionLocal):
+    def get_db():
+        db = SessionLocal()
+        yield db
+        db.commit()
+        db.close()
+
+    return get_db
+
+
+def close_only(SessionLocal):
+    def get_db():
+        db = SessionLocal()
+        try:
+            yield db
+        finally:
+            db.close()
+
+    return get_db
+
+
+def rollback_no_finally(SessionLocal):
+    def get_db():
+        db = SessionLocal()
+        yield db
+        db.rollback()
+        db.close()
+
+    return get_db
+
+
+def no_yield(SessionLocal):
+    def get_db():
+        return SessionLocal()
+
+    return get_db
+
+
+def begin(SessionLocal):
+    def get_db():
+        with SessionLocal.begin() as db:
+            yield db
+
+    return get_db
+
+
+_LATE_COMMIT = (
+    "FastAPI 0.118 and newer run it when the response has been sent: if it fails, the client has "
+    "been told of success."
+)
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        "no-finally",
+        "close after the yield, without finally",
+        "question 4",
+        "handler",
+        no_finally,
+        "db.close()",
+        "An exception leaves at the yield, and the close is never reached.",
+    ),
+    Variant(
+        "full",
+        "commit, or roll back and raise, and always close",
+        "question 5, answer A",
+        "dependency",
+        full,
+        "db.commit()",
+        _LATE_COMMIT,
+    ),
+    Variant(
+        "commit-unhandled",
+        "commit and close after the yield, nothing handled",
+        "question 5, answer B",
+        "dependency",
+        commit_unhandled,
+        "db.commit()",
+        "An exception before or in it skips the close: nothing rolls back, nothing is returned.",
+    ),
+    Variant(
+        "close-only",
+        "try and finally, without a commit",
+        "question 5, answer C",
+        "handler",
+        close_only,
+        "db.close()",
+        "It drops whatever the handler has not committed, without a word.",
+    ),
+    Variant(
+        "rollback-no-finally",
+        "roll back and close after the yield",
+        "question 5, answer D",
+        "handler",
+        rollback_no_finally,
+        "db.rollback()",
+        "It takes back what a handler that went well has written, and an exception skips it.",
+    ),
+    Variant(
+        "no-yield",
+        "return the session",
+        "not in the quiz; often seen",
+        "handler",
+        no_yield,
+        "return SessionLocal()",
+        "Nobody is left to close the session.",
+    ),
+    Variant(
+        "begin",
+        "with SessionLocal.begin()",
+        "not in the quiz; in SQLAlchemy's documentation",
+        "dependency",
+        begin,
+        "yield db",
+        "The commit at the end of the with block comes late: " + _LATE_COMMIT,
+    ),
+    Variant(
+        "recommended",
+        'answer A, injected with scope="function"',
+        "question 5, answer A, as it should be injected",
+        "dependency",
+        full,
+        scope="function",
+    ),
+)
+
+
+def find_variant(key: str, is_async: bool = False) -> Variant:
+    """Return the variant of that key; raises `KeyError` when there is none."""
+    if is_async:
+        from demo_app.async_variants import ASYNC_VARIANTS
+
+        return _by_key(ASYNC_VARIANTS)[key]
+    return _by_key(VARIANTS)[key]
+
+
+def _by_key(variants: tuple[Variant, ...]) -> dict[str, Variant]:
+    return {variant.key: variant for variant in variants}
