@@ -1,0 +1,69 @@
+"""Whom what happens now belongs to."""
+
+from __future__ import annotations
+
+import threading
+from asyncio import Task, current_task
+from asyncio.events import _get_running_loop
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.recorder import Recorder
+
+current_owner: ContextVar[Owner | None] = ContextVar("sessionwatch_owner", default=None)
+"""The request or job that this task or thread works for."""
+
+_running: list[Recorder] = []
+_lock = threading.Lock()
+
+
+def add_recorder(recorder: Recorder) -> bool:
+    """Let a watch record from now on; returns whether it is the first."""
+    with _lock:
+        _running.append(recorder)
+        return len(_running) == 1
+
+
+def remove_recorder(recorder: Recorder) -> bool:
+    """Let a watch record no longer; returns whether it was the last."""
+    with _lock:
+        _running.remove(recorder)
+        return not _running
+
+
+def running_task() -> Task[Any] | None:
+    """Return the asyncio task that runs in this thread, if any."""
+    loop = _get_running_loop()
+    return None if loop is None else current_task(loop)
+
+
+def owner_now() -> Owner | None:
+    """Return the owner of what happens now: else the process, as the newest watch sees it."""
+    owner = current_owner.get()
+    if owner is not None:
+        return owner
+    try:
+        return _running[-1].process_owner
+    except IndexError:
+        return None
+
+
+def guarded(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep every exception of a hook of ours away from the application, and count it."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return hook(*arguments)
+        except Exception:  # noqa: BLE001
+            hook_failed(hook.__name__)
+            return None
+
+    return call
+
+
+def hook_failed(hook: str) -> None:
+    """Tell the running watch that a hook of ours raised; call it while handling the exception."""
+    for recorder in _running[-1:]:
+        recorder.hook_failed(hook)

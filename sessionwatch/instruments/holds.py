@@ -1,0 +1,212 @@
+"""Connections out of their pool: checked out, returned, reclaimed, waited for in vain."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import session as session_module
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, SingletonThreadPool
+
+from sessionwatch.instruments.attribution import guarded, owner_now
+from sessionwatch.instruments.patches import Patch
+from sessionwatch.records.connection import ConnectionHold
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.pool import PoolRecord
+from sessionwatch.records.stack import Stack
+from sessionwatch.records.transaction import Outcome
+
+_KEY = "_sessionwatch"
+_SESSION_FILE = session_module.__file__
+_FRAMES_TO_THE_SESSION = 12
+
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def pool_records() -> Iterator[PoolRecord]:
+    """Return the record of every pool that is alive and was used while a watch ran."""
+    for pool in list(_pools):
+        record = pool.__dict__.get(_KEY)
+        if record is not None:
+            yield record
+
+
+def forget_pools() -> None:
+    """Take our mark off every pool, and end the holds that nobody will see the end of."""
+    for pool in list(_pools):
+        record = pool.__dict__.pop(_KEY, None)
+        for hold in list(record.holds) if record is not None else ():
+            hold.returned_ns = hold.owner.recorder.clock()
+            proxy = hold.proxy()
+            if proxy is not None and proxy.record_info is not None:
+                proxy.record_info.pop(_KEY, None)
+    _pools.clear()
+
+
+def hold_of(connection: Connection) -> ConnectionHold | None:
+    """Return the hold of a connection, or None for one that left its pool before the watch."""
+    hold: ConnectionHold | None = connection.__dict__.get(_KEY)
+    if hold is None or hold.returned_ns:
+        hold = _find_hold(connection)
+        if hold is not None:
+            connection.__dict__[_KEY] = hold
+    return hold
+
+
+def _find_hold(connection: Connection) -> ConnectionHold | None:
+    if connection.closed or connection.invalidated:
+        return None
+    proxy = connection.connection
+    holds = proxy.record_info and proxy.record_info.get(_KEY)
+    if not holds:
+        return None
+    if len(holds) == 1:
+        hold: ConnectionHold = holds[0]
+    else:
+        hold = next((each for each in holds if each.proxy() is proxy), holds[-1])
+    if not hold.pool.name:
+        hold.pool.name = _display_url(connection)
+    return hold
+
+
+def _display_url(connection: Connection) -> str:
+    """Return the engine's URL without user, password and options."""
+    url = connection.engine.url
+    return url._replace(username=None, password=None, query={}).render_as_string()  # type: ignore[arg-type]
+
+
+def _pool_record(pool: Pool) -> PoolRecord:
+    record: PoolRecord | None = pool.__dict__.get(_KEY)
+    if record is None:
+        size = getattr(pool, "size", None)
+        record = PoolRecord(
+            name="",
+            class_name=type(pool).__name__,
+            size=size() if callable(size) else size,
+            max_overflow=getattr(pool, "_max_overflow", None),
+            reference=weakref.ref(pool),
+        )
+        record = pool.__dict__.setdefault(_KEY, record)
+        _pools.add(pool)
+    return record
+
+
+@guarded
+def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
+    """Begin a hold; called when `Pool.connect` has returned."""
+    information = proxy.record_info
+    if information is None:
+        return
+    recorder = owner.recorder
+    if not recorder.watches_pool(pool):
+        return
+    holds = information.setdefault(_KEY, [])
+    if holds:
+        end_unnoticed(holds)
+        holds[:] = [hold for hold in holds if not hold.returned_ns]
+        if any(hold.proxy() is proxy for hold in holds):
+            return
+    record = _pool_record(pool)
+    stack = _stack_of_core_checkout(owner, sys._getframe(3))
+    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack)
+    holds.append(hold)
+    record.taken(hold)
+    if stack is not None:
+        owner.holds[hold] = None
+        if owner is recorder.process_owner:
+            recorder.tidy()
+
+
+def _stack_of_core_checkout(owner: Owner, frame: FrameType | None) -> Stack | None:
+    """Return the stack, or None where a session checks out: its own opening says more."""
+    walked = frame
+    for _ in range(_FRAMES_TO_THE_SESSION):
+        if walked is None:
+            break
+        if walked.f_code.co_filename == _SESSION_FILE:
+            return None
+        walked = walked.f_back
+    return owner.recorder.capture(frame)[0]
+
+
+@guarded
+def returned(dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
+    """End a hold.
+
+    Runs in the garbage collector too, in whichever thread that is: no lock is taken. The proxy is
+    dead then; a static pool's entry has several holds, and the one that is just ending is meant.
+    """
+    information = entry.record_info
+    holds: list[ConnectionHold] = information.get(_KEY, []) if information is not None else []
+    if not holds:
+        return
+    hold = holds[0] if len(holds) == 1 else _ending(holds)
+    holds.remove(hold)
+    if hold.returned_ns:
+        return
+    hold.give_back(hold.owner.recorder.clock(), reclaimed=hold.proxy() is None)
+
+
+def end_unnoticed(holds: list[ConnectionHold]) -> None:
+    """End those holds that are over and for which no event came.
+
+    The connections of a static pool share one entry, and only the first that is returned sends a
+    check-in (`_ConnectionRecord.checkin` in sqlalchemy/pool/base.py, 2.0 and 2.1).
+    """
+    for hold in list(holds):
+        proxy = hold.proxy()
+        if not hold.returned_ns and (proxy is None or not proxy.is_valid):
+            hold.give_back(hold.owner.recorder.clock(), reclaimed=False)
+
+
+def _ending(holds: list[ConnectionHold]) -> ConnectionHold:
+    for hold in holds:
+        if hold.returned_ns or hold.proxy() is None:
+            return hold
+    for hold in reversed(holds):
+        session = hold.session
+        transaction = session.transaction if session is not None else None
+        if transaction is not None and session is not None:
+            over = transaction.rollback_seen or transaction.outcome is not Outcome.OPEN
+            if over or session.closed_ns:
+                return hold
+    return holds[-1]
+
+
+@guarded
+def timed_out(pool: Pool, owner: Owner, since_ns: int) -> None:
+    """Report that nobody returned a connection in time."""
+    recorder = owner.recorder
+    stack, _ = recorder.capture(sys._getframe(3))
+    recorder.pool_timed_out(owner, _pool_record(pool), recorder.clock() - since_ns, stack)
+
+
+def _wrap_connect(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def connect(self: Pool) -> Any:
+        owner = owner_now()
+        if owner is None:
+            return original(self)
+        since_ns = owner.recorder.clock()
+        try:
+            proxy = original(self)
+        except PoolTimeoutError:
+            timed_out(self, owner, since_ns)
+            raise
+        checked_out(self, proxy, owner)
+        return proxy
+
+    return connect
+
+
+PATCHES = (
+    Patch(Pool, "connect", _wrap_connect),
+    Patch(SingletonThreadPool, "connect", _wrap_connect),
+)
+LISTENERS = ((Pool, "checkin", returned), (Pool, "detach", returned))

@@ -1,0 +1,70 @@
+"""Each request and WebSocket as an owner, from pure ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from sessionwatch.instruments.attribution import current_owner
+from sessionwatch.instruments.routes import endpoint_code, route_label
+from sessionwatch.records.owner import Owner
+
+if TYPE_CHECKING:
+    from sessionwatch.watch import SessionWatch
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SCOPE_KEY = "sessionwatch.owner"
+
+
+class SessionWatchMiddleware:
+    """Attributes what a request does to the request, and judges it when the app has returned.
+
+    FastAPI runs the exits of `yield` dependencies and background tasks before the app returns
+    (0.115 to 0.165), so that every session of a request must be settled by then.
+    """
+
+    def __init__(self, app: ASGIApp, watch: SessionWatch) -> None:
+        self.app = app
+        self.watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; other types than HTTP and WebSocket pass through untouched."""
+        watch = self.watch
+        if scope["type"] not in ("http", "websocket") or not watch.running or _SCOPE_KEY in scope:
+            await self.app(scope, receive, send)
+            return
+        clock = watch.clock
+        is_http = scope["type"] == "http"
+        method = scope["method"] if is_http else "WEBSOCKET"
+        owner = Owner("request" if is_http else "websocket", f"{method} (no route)", watch, clock())
+        base_path = scope.get("root_path", "")
+        owner.locate = lambda: route_label(scope, method, base_path)
+        scope[_SCOPE_KEY] = owner
+
+        async def send_and_note(message: Message) -> None:
+            kind = message["type"]
+            if kind == "http.response.start":
+                owner.status = message["status"]
+                owner.response_started_ns = clock()
+            await send(message)
+            if kind == "http.response.body" and not message.get("more_body", False):
+                owner.response_completed_ns = clock()
+
+        token = watch.begin_owner(owner)
+        try:
+            await self.app(scope, receive, send_and_note)
+        except BaseException as error:
+            owner.note_failure(error)
+            if is_http and owner.error and owner.status is None:
+                owner.status = 500
+            raise
+        finally:
+            current_owner.reset(token)
+            del scope[_SCOPE_KEY]
+            owner.endpoint = endpoint_code(scope)
+            watch.end_owner(owner)

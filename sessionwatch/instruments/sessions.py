@@ -1,0 +1,286 @@
+"""What happens to sessions: opened, begun, flushed, committed, rolled back, closed, collected."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session, SessionTransaction
+
+from sessionwatch.instruments.attribution import guarded, owner_now, running_task
+from sessionwatch.instruments.holds import end_unnoticed, hold_of
+from sessionwatch.instruments.patches import Patch
+from sessionwatch.instruments.stacks import capture_application
+from sessionwatch.records.session import SessionRecord
+from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
+
+SESSIONS_BEFORE_FOLDING = 256
+"""How many sessions an owner may have until those that are done with are summed up at once."""
+
+_ATTRIBUTE = "_sessionwatch"
+
+
+def record_of(session: Session) -> SessionRecord | None:
+    """Return the record of a session, or None for one that was opened before the watch."""
+    return session.__dict__.get(_ATTRIBUTE)
+
+
+def forget(session: Session) -> None:
+    """Take our mark off a session."""
+    session.__dict__.pop(_ATTRIBUTE, None)
+
+
+@guarded
+def session_opened(session: Session) -> None:
+    """Begin a record; called when `Session.__init__` has returned."""
+    owner = owner_now()
+    if owner is None or _ATTRIBUTE in session.__dict__ or not owner.recorder.watches(session):
+        return
+    recorder = owner.recorder
+    stack, scoped = recorder.capture(sys._getframe(3))
+    record = SessionRecord(owner, recorder.clock(), stack, scoped)
+    task = running_task()
+    if task is not None and task is not owner.task:
+        record.task = weakref.ref(task)
+    session.__dict__[_ATTRIBUTE] = record
+    if owner is recorder.process_owner:
+        notify_when_collected(record, session)
+        owner.sessions[record] = None
+        recorder.tidy()
+        return
+    record.reference = weakref.ref(session)
+    if owner.ended_ns:
+        recorder.session_opened_late(record)
+    else:
+        owner.sessions[record] = None
+
+
+class _Notice(weakref.ref[Session]):
+    """A weak reference that knows the record of the session that it refers to."""
+
+    __slots__ = ("record",)
+
+    record: SessionRecord
+
+
+def notify_when_collected(record: SessionRecord, session: Session) -> None:
+    """Have the recorder told when a session is gone whose owner will not ask.
+
+    The notice and the record refer to each other until then.
+    """
+    notice = _Notice(session, _collected)
+    notice.record = record
+    record.reference = notice
+
+
+def _collected(notice: weakref.ref[Session]) -> None:
+    """Note that a session is gone; runs in the garbage collector, so it takes no lock."""
+    if isinstance(notice, _Notice):
+        record = notice.record
+        record.reference = None
+        record.collected = True
+        record.owner.recorder.session_collected(record)
+
+
+@guarded
+def session_closing(session: Session) -> None:
+    """Mark the session closed; called before `close`, `reset` or `invalidate` does its work."""
+    record = record_of(session)
+    if record is not None and not record.closed_ns:
+        record.closed_ns = record.owner.recorder.clock()
+
+
+@guarded
+def closing_failed(session: Session) -> None:
+    """Take the mark back from a session that refused to be closed."""
+    record = record_of(session)
+    if record is not None and record.transaction is not None:
+        record.closed_ns = 0
+
+
+@guarded
+def session_closed(session: Session) -> None:
+    """Settle a session that outlived its owner, or one of very many."""
+    record = record_of(session)
+    if record is not None:
+        owner = record.owner
+        if owner.ended_ns or len(owner.sessions) > SESSIONS_BEFORE_FOLDING:
+            owner.recorder.session_settled(record)
+
+
+@guarded
+def transaction_created(session: Session, transaction: SessionTransaction) -> None:
+    """Begin a root transaction or a savepoint; a flush's subtransaction is neither."""
+    record = record_of(session)
+    if record is None:
+        return
+    if transaction.nested:
+        if record.transaction is not None:
+            record.transaction.begin_savepoint()
+    elif transaction.parent is None:
+        if record.closed_ns:
+            record.owner.recorder.session_reopened(record)
+            record.closed_ns = 0
+        begun = record.transaction = TransactionRecord(record.owner.recorder.clock())
+        if isinstance(session.bind, Connection):
+            begun.joined = _joining(session, session.bind)
+
+
+def _joining(session: Session, connection: Connection) -> Joining:
+    """Return what the session's mode makes of the transaction that its Connection is in."""
+    mode = session.join_transaction_mode
+    if not connection.in_transaction():
+        return Joining.NOT
+    if mode == "create_savepoint" or connection.in_nested_transaction():
+        return Joining.SAVEPOINT
+    return Joining.NOT if mode == "control_fully" else Joining.ROLLBACK_ONLY
+
+
+@guarded
+def transaction_began(
+    session: Session, transaction: SessionTransaction, connection: Connection
+) -> None:
+    """Tie the connection to the session that checked it out.
+
+    A connection that was checked out by somebody else is lent to the session, which closes without
+    returning it; inside a savepoint the session does not decide what becomes of its work.
+    """
+    record = record_of(session)
+    hold = hold_of(connection)
+    if record is None or hold is None or hold.session is record:
+        return
+    if hold.session is None and hold.checked_out_at is None:
+        hold.session = record
+        record.checkouts += 1
+        if record.holds is None:
+            record.holds = [hold]
+        else:
+            record.holds.append(hold)
+        return
+    hold.lent_to = record
+    if record.lent is None:
+        record.lent = [hold]
+    else:
+        record.lent.append(hold)
+    joined = record.transaction
+    if joined and joined.joined is Joining.NOT and connection.in_nested_transaction():
+        joined.joined = Joining.SAVEPOINT
+
+
+@guarded
+def commit_attempted(session: Session) -> None:
+    """Note that the root transaction is about to be committed."""
+    record = record_of(session)
+    if record is not None and record.transaction and not session.in_nested_transaction():
+        record.transaction.commit_attempted_ns = record.owner.recorder.clock()
+
+
+@guarded
+def committed(session: Session) -> None:
+    """Count a root commit, or the release of a savepoint, for which the same event fires."""
+    record = record_of(session)
+    if record is None or record.transaction is None:
+        return
+    transaction = record.transaction
+    if session.in_nested_transaction():
+        transaction.release_savepoint()
+        record.savepoints_released += 1
+        return
+    recorder = record.owner.recorder
+    transaction.outcome = Outcome.COMMITTED
+    transaction.ended_ns = recorder.clock()
+    if transaction.joined is Joining.NOT:
+        record.committed += 1
+    elif transaction.joined is Joining.SAVEPOINT:
+        record.savepoints_released += 1
+    if transaction.writes:
+        transaction.ended_by = capture_application(sys._getframe(2))
+
+
+@guarded
+def rolled_back(session: Session) -> None:
+    """Note that the database has rolled back, on request or after a failed flush."""
+    record = record_of(session)
+    if record is not None and record.transaction and not session.in_nested_transaction():
+        record.transaction.rollback_seen = True
+
+
+@guarded
+def transaction_ended(session: Session, transaction: SessionTransaction) -> None:
+    """End a root transaction or a savepoint, whatever became of it."""
+    record = record_of(session)
+    if record is None:
+        return
+    if transaction.nested:
+        if record.transaction is not None:
+            record.transaction.end_savepoint()
+    elif transaction.parent is None:
+        record.end_transaction(record.owner.recorder.clock())
+        if record.holds:
+            end_unnoticed(record.holds)
+
+
+@guarded
+def explicitly_rolled_back(session: Session, previous: SessionTransaction) -> None:
+    """Count an explicit rollback of a root transaction.
+
+    SQLAlchemy sends `after_soft_rollback` with the root only for `rollback()` itself, and after
+    the root's end; a failed flush sends it with its subtransaction (orm/session.py, 2.0 and 2.1).
+    """
+    record = record_of(session)
+    if record is not None and previous.parent is None:
+        record.rolled_back_explicitly()
+
+
+@guarded
+def flushed(session: Session, context: Any) -> None:
+    """Count a flush that had something to write."""
+    record = record_of(session)
+    if record is not None:
+        record.flushes += 1
+
+
+def _wrap_constructor(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def construct(self: Session, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **options)
+        session_opened(self)
+
+    return construct
+
+
+def _wrap_closing(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def close(self: Session, *arguments: Any, **options: Any) -> Any:
+        session_closing(self)
+        try:
+            result = original(self, *arguments, **options)
+        except BaseException:
+            closing_failed(self)
+            raise
+        session_closed(self)
+        return result
+
+    return close
+
+
+PATCHES = (
+    Patch(Session, "__init__", _wrap_constructor),
+    Patch(Session, "close", _wrap_closing),
+    Patch(Session, "reset", _wrap_closing),
+    Patch(Session, "invalidate", _wrap_closing),
+)
+LISTENERS = (
+    (Session, "after_transaction_create", transaction_created),
+    (Session, "after_begin", transaction_began),
+    (Session, "before_commit", commit_attempted),
+    (Session, "after_commit", committed),
+    (Session, "after_rollback", rolled_back),
+    (Session, "after_transaction_end", transaction_ended),
+    (Session, "after_soft_rollback", explicitly_rolled_back),
+    (Session, "after_flush", flushed),
+)

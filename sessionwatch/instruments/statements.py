@@ -1,0 +1,140 @@
+"""What is executed: which statement, when it began and ended, whether it changed rows.
+
+Listeners on the Engine would tell the same and cost several times as much; the methods of
+`Connection` are wrapped instead, which also tells when a statement has ended.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import TextClause
+from sqlalchemy.engine import Connection
+
+from sessionwatch.instruments.attribution import guarded
+from sessionwatch.instruments.holds import hold_of
+from sessionwatch.instruments.patches import Patch
+from sessionwatch.records.connection import ConnectionHold
+
+_COMMENTS = r"(?:\s+|/\*.*?\*/|--[^\n]*\n)*"
+_WRITING = re.compile(
+    _COMMENTS + r"(?:(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b"
+    r"|WITH\b.*\b(?:INSERT|UPDATE|DELETE|MERGE)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@guarded
+def statement_began(connection: Connection) -> ConnectionHold | None:
+    """Note that a connection is busy."""
+    hold = hold_of(connection)
+    if hold is not None and not hold.running_since_ns:
+        hold.running_since_ns = hold.owner.recorder.clock()
+    return hold
+
+
+@guarded
+def statement_ended(
+    connection: Connection, hold: ConnectionHold, statement: Any, result: Any
+) -> None:
+    """Count a statement that came through, and a write if it changed rows."""
+    _note_end(hold)
+    context = getattr(result, "context", None)
+    text = context.statement if context is not None else _own_text(statement)
+    session = hold.session or hold.lent_to
+    wrote = _changes_rows(statement, text, result)
+    if session is None:
+        hold.statements += 1
+        hold.writes += wrote
+        return
+    session.statements += 1
+    session.statement = text
+    session.last_used_ns = hold.last_used_ns
+    transaction = session.transaction
+    if wrote:
+        session.writes += 1
+        if transaction is not None and not _is_autocommit(connection):
+            transaction.writes += 1
+            transaction.first_write_ns = transaction.first_write_ns or hold.last_used_ns
+
+
+@guarded
+def statement_failed(hold: ConnectionHold, error: BaseException) -> None:
+    """Note that a statement raised, with the name of the error alone."""
+    _note_end(hold)
+    session = hold.session or hold.lent_to
+    if session is None:
+        hold.statements += 1
+    else:
+        session.statements += 1
+        if session.transaction is not None:
+            session.transaction.error = type(error).__name__
+
+
+def _note_end(hold: ConnectionHold) -> None:
+    now_ns = hold.owner.recorder.clock()
+    if hold.running_since_ns:
+        hold.busy_ns += now_ns - hold.running_since_ns
+        hold.running_since_ns = 0
+    hold.last_used_ns = now_ns
+
+
+def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
+    """Return whether a statement changed rows; one that matched none did not.
+
+    What returns rows has no count of them yet (RETURNING on SQLite).
+    """
+    if getattr(statement, "is_select", False):
+        return False
+    if getattr(statement, "is_dml", False):
+        writes = True
+    else:
+        writes = text is not None and _WRITING.match(text) is not None
+    if not writes or getattr(statement, "is_insert", False):
+        return writes
+    return getattr(result, "rowcount", -1) != 0 or result.returns_rows
+
+
+def _own_text(statement: Any) -> str | None:
+    if isinstance(statement, TextClause):
+        return statement.text
+    return statement if isinstance(statement, str) else None
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    """Return whether the driver commits each statement by itself.
+
+    The isolation level of `create_engine` is kept by the dialect alone
+    (`_on_connect_isolation_level` in sqlalchemy/engine/default.py, 2.0 and 2.1).
+    """
+    level = connection.get_execution_options().get("isolation_level")
+    if level is None:
+        level = getattr(connection.dialect, "_on_connect_isolation_level", None)
+    return level == "AUTOCOMMIT"
+
+
+def _wrap_execution(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def execute(self: Connection, statement: Any, *arguments: Any, **options: Any) -> Any:
+        hold = statement_began(self)
+        if hold is None:
+            return original(self, statement, *arguments, **options)
+        try:
+            result = original(self, statement, *arguments, **options)
+        except BaseException as error:
+            statement_failed(hold, error)
+            raise
+        statement_ended(self, hold, statement, result)
+        return result
+
+    return execute
+
+
+PATCHES = (
+    Patch(Connection, "execute", _wrap_execution),
+    Patch(Connection, "scalar", _wrap_execution),
+    Patch(Connection, "exec_driver_sql", _wrap_execution),
+)

@@ -1,0 +1,48 @@
+"""Which sessions and pools a watch was told to keep to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+
+class Narrowing:
+    """The session classes, sessionmakers and engines that are watched; none means all.
+
+    Raises `TypeError` for anything else.
+    """
+
+    def __init__(self, only: Sequence[Any]) -> None:
+        self._engines: tuple[Engine, ...] = ()
+        self._classes: tuple[type[Session], ...] = ()
+        for each in only:
+            engine = getattr(each, "sync_engine", each)
+            if isinstance(engine, Engine):
+                self._engines += (engine,)
+            else:
+                self._classes += (_session_class(each),)
+        self._everything = not only
+
+    def session(self, session: Session) -> bool:
+        """Whether a session is of one of the classes, or bound to one of the engines."""
+        if self._everything or isinstance(session, self._classes):
+            return True
+        return session.bind is not None and session.bind.engine in self._engines
+
+    def pool(self, pool: Any) -> bool:
+        """Whether a pool is an engine's that is watched; all are when only classes are named."""
+        return not self._engines or any(engine.pool is pool for engine in self._engines)
+
+
+def _session_class(each: Any) -> type[Session]:
+    if isinstance(each, sessionmaker):
+        return each.class_
+    if isinstance(each, type) and issubclass(each, Session):
+        return each
+    raise TypeError(
+        f"only takes Session classes, sessionmakers, engines and async engines, not {each!r}; "
+        "for an AsyncSession, give its AsyncEngine"
+    )

@@ -1,0 +1,60 @@
+"""Findings through `logging`, to the logger `sessionwatch`."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from sessionwatch.rules.rule import Finding, Severity
+
+LOGGER = logging.getLogger("sessionwatch")
+_LEVELS = {
+    Severity.INFO: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.ERROR: logging.ERROR,
+}
+
+
+def log_finding(finding: Finding, count: int) -> None:
+    """Log a finding when it is first seen, and again at every power of ten.
+
+    The first line says it all; the application's frames and the fix follow.
+    """
+    if str(count).strip("0") == "1":
+        _log(_LEVELS[finding.severity], finding_text(finding, count))
+
+
+def log_failure(hook: str) -> None:
+    """Log the exception of ours that is being handled."""
+    _log(
+        logging.WARNING,
+        f"sessionwatch failed in {hook} and goes on without it; please report this",
+        with_exception=True,
+    )
+
+
+def _log(level: int, text: str, *, with_exception: bool = False) -> None:
+    """Log without letting a handler of the application's that raises break the application."""
+    with suppress(Exception):
+        LOGGER.log(level, "%s", text, exc_info=with_exception)
+
+
+def finding_text(finding: Finding, count: int = 1) -> str:
+    """Return a finding as text: what it is, the opening stack, the fix."""
+    lines = [finding.message + (f" (seen {count} times)" if count > 1 else "")]
+    frames = finding.opened_at.application_frames()
+    if frames:
+        lines.append("  opened at")
+        lines.extend(f"    {frame}" for frame in frames)
+    lines.extend(f"  held by: {holder}" for holder in _holders(finding))
+    if finding.related:
+        lines.append(f"  see also: {', '.join(finding.related)}")
+    lines.append(f"  fix: {finding.fix}")
+    return "\n".join(lines)
+
+
+def _holders(finding: Finding) -> list[str]:
+    return [
+        f"{holder['count']} {holder['state']}: {holder['holder']}"
+        for holder in finding.details.get("holders", ())
+    ]

@@ -1,0 +1,62 @@
+"""Whose code a file is: the machinery's, some library's, or the application's."""
+
+from __future__ import annotations
+
+import enum
+import os
+import sysconfig
+from pathlib import Path
+
+
+class CodeOrigin(enum.Enum):
+    """How near a source file is to the person who reads the report."""
+
+    MACHINERY = "machinery"
+    """The standard library, SQLAlchemy, FastAPI's layers and sessionwatch itself."""
+    EVENT_LOOP = "event loop"
+    """Where a task or a thread begins: no frame beyond belongs to what it does."""
+    LIBRARY = "library"
+    """Any other installed package."""
+    APPLICATION = "application"
+    """Everything else."""
+
+
+_MACHINERY_PACKAGES = ("sqlalchemy", "sqlmodel", "greenlet", "starlette", "fastapi", "anyio")
+_EVENT_LOOPS = ("asyncio", "concurrent", "threading.py")
+_LIBRARY_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+_STANDARD_LIBRARY = tuple(
+    os.path.normcase(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")
+)
+_TYPED_IN = ("<stdin>", "<ipython-", "<python-input-")
+_OURSELVES = str(Path(__file__).resolve().parent.parent) + os.sep
+
+KNOWN_ORIGINS: dict[str, CodeOrigin] = {}
+"""What `origin_of` has answered so far, by file name."""
+
+
+def origin_of(filename: str) -> CodeOrigin:
+    """Return whose code a file is, judged by its path alone; remembered for each file."""
+    origin = KNOWN_ORIGINS.get(filename)
+    if origin is None:
+        origin = KNOWN_ORIGINS[filename] = _judge(filename)
+    return origin
+
+
+def _judge(filename: str) -> CodeOrigin:
+    if filename.startswith("<"):
+        typed_in = filename.startswith(_TYPED_IN)
+        return CodeOrigin.APPLICATION if typed_in else CodeOrigin.MACHINERY
+    if filename.startswith(_OURSELVES):
+        return CodeOrigin.MACHINERY
+    for folder in _LIBRARY_FOLDERS:
+        _, found, rest = filename.rpartition(folder)
+        if found:
+            package = rest.split(os.sep, 1)[0].removesuffix(".py")
+            if package in _MACHINERY_PACKAGES:
+                return CodeOrigin.MACHINERY
+            return CodeOrigin.LIBRARY
+    for folder in _STANDARD_LIBRARY:
+        if os.path.normcase(filename).startswith(folder):
+            module = filename[len(folder) :].split(os.sep, 1)[0]
+            return CodeOrigin.EVENT_LOOP if module in _EVENT_LOOPS else CodeOrigin.MACHINERY
+    return CodeOrigin.APPLICATION

@@ -1,0 +1,103 @@
+"""One stay of a connection outside its pool."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from sessionwatch.records.counts import Counts
+
+if TYPE_CHECKING:
+    from sessionwatch.records.owner import Owner
+    from sessionwatch.records.pool import PoolRecord
+    from sessionwatch.records.session import SessionRecord
+    from sessionwatch.records.stack import Stack
+
+
+class ConnectionHold:
+    """A connection from its checkout to its return; the times are in nanoseconds."""
+
+    __slots__ = (
+        "busy_ns",
+        "checked_out_at",
+        "checked_out_ns",
+        "last_used_ns",
+        "lent_to",
+        "owner",
+        "pool",
+        "proxy",
+        "reclaimed",
+        "reported",
+        "returned_ns",
+        "running_since_ns",
+        "session",
+        "statements",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        owner: Owner,
+        pool: PoolRecord,
+        proxy: weakref.ref[Any],
+        checked_out_ns: int,
+        checked_out_at: Stack | None,
+    ) -> None:
+        self.owner = owner
+        self.pool = pool
+        self.proxy = proxy
+        self.checked_out_ns = self.last_used_ns = checked_out_ns
+        self.checked_out_at = checked_out_at
+        self.session: SessionRecord | None = None
+        self.lent_to: SessionRecord | None = None
+        self.reported: Any = None
+        self.returned_ns = 0
+        self.reclaimed = False
+        self.busy_ns = 0
+        self.running_since_ns = 0
+        self.statements = self.writes = 0
+
+    @property
+    def opened_at(self) -> Stack | None:
+        """Where the holder was opened: the session, or the connection where there is none."""
+        return self.session.opened_at if self.session is not None else self.checked_out_at
+
+    def held_ns(self, now_ns: int) -> int:
+        """Return how long the connection has been out, or was."""
+        return (self.returned_ns or now_ns) - self.checked_out_ns
+
+    def idle_ns(self, now_ns: int) -> int:
+        """Return how much of that time no statement was running."""
+        running_ns = now_ns - self.running_since_ns if self.running_since_ns else 0
+        return max(0, self.held_ns(now_ns) - self.busy_ns - running_ns)
+
+    def give_back(self, now_ns: int, reclaimed: bool) -> None:
+        """Note the return, by its user or (`reclaimed`) by the garbage collector.
+
+        Takes no lock, as the garbage collector calls this wherever it happens to run.
+        """
+        self.returned_ns = now_ns
+        self.reclaimed = reclaimed
+        self.running_since_ns = 0
+        self.pool.returned(self)
+        session = self.session
+        if session is None:
+            self.owner.recorder.hold_returned(self)
+        else:
+            session.checkins += 1
+            session.reclaimed += reclaimed
+            session.held_ns += self.held_ns(now_ns)
+            session.idle_ns += self.idle_ns(now_ns)
+            if not reclaimed and session.holds and self in session.holds:
+                session.holds.remove(self)
+
+    def counts(self, now_ns: int) -> Counts:
+        """Return the numbers of a hold that belongs to no session."""
+        return Counts(
+            statements=self.statements,
+            writes=self.writes,
+            checkouts=1,
+            checkins=int(self.returned_ns > 0),
+            held_ns=self.held_ns(now_ns),
+            idle_ns=self.idle_ns(now_ns),
+        )

@@ -1,0 +1,112 @@
+"""Whom sessions are attributed to: a request, a job, or else the process."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.recorder import Recorder
+    from sessionwatch.records.session import SessionRecord
+    from sessionwatch.records.transaction import TransactionRecord
+
+
+class Owner:
+    """A request, a job or the process; the times are in nanoseconds, 0 for never."""
+
+    __slots__ = (
+        "__weakref__",
+        "cancelled",
+        "ended_ns",
+        "endpoint",
+        "error",
+        "holds",
+        "kind",
+        "locate",
+        "name",
+        "recorder",
+        "response_completed_ns",
+        "response_started_ns",
+        "route",
+        "sessions",
+        "started_ns",
+        "status",
+        "task",
+    )
+
+    def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
+        self.kind = kind
+        self.name = name
+        self.recorder = recorder
+        self.started_ns = started_ns
+        self.response_started_ns = self.response_completed_ns = self.ended_ns = 0
+        self.route: str | None = None
+        self.status: int | None = None
+        self.error: str | None = None
+        self.cancelled = False
+        self.sessions: dict[SessionRecord, None] = {}
+        self.holds: dict[ConnectionHold, None] = {}
+        self.task: Any = None
+        self.endpoint: CodeType | None = None
+        self.locate: Callable[[], str | None] | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages call the owner: its route, as far as it is known, or else its name."""
+        if self.route is None and self.locate is not None:
+            return self.locate() or self.name
+        return self.route or self.name
+
+    def end(self, now_ns: int) -> None:
+        """Note the end, and let go of everything that belongs to the application."""
+        self.route = self.label
+        self.ended_ns = now_ns
+        self.locate = self.task = None
+
+    def note_failure(self, error: BaseException) -> None:
+        """Note what the owner raised, by the name of the class alone."""
+        if isinstance(error, CancelledError):
+            self.cancelled = True
+        else:
+            self.error = type(error).__name__
+
+    @property
+    def failed(self) -> bool:
+        """Whether the owner raised, was cancelled, or answered with a status of 400 or more."""
+        return self.error is not None or self.cancelled or (self.status or 0) >= 400
+
+    @property
+    def raised_after_response(self) -> bool:
+        """Whether an exception left the owner when its client had the whole response."""
+        return self.error is not None and self.response_completed_ns > 0
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether whoever asked was told that all went well."""
+        if self.kind == "request":
+            return self.response_started_ns > 0 and (self.status or 0) < 400
+        return not self.failed
+
+    @property
+    def uneventful(self) -> bool:
+        """Whether all sessions are closed and none wrote, so that no rule needs to look."""
+        if self.holds:
+            return False
+        return all(session.uneventful for session in self.sessions)
+
+    def written_transactions(self) -> list[tuple[SessionRecord, TransactionRecord]]:
+        """Return every root transaction that wrote, in the order in which they ended."""
+        written = [
+            (session, transaction)
+            for session in list(self.sessions)
+            for transaction in session.written_transactions()
+            if transaction.at_stake
+        ]
+        return sorted(written, key=lambda pair: pair[1].ended_ns or _NOT_YET)
+
+
+_NOT_YET = 1 << 63

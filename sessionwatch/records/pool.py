@@ -1,0 +1,93 @@
+"""What was seen of one connection pool."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sessionwatch.records.connection import ConnectionHold
+
+_RETURNS_BETWEEN_SUMS = 256
+
+
+class PoolRecord:
+    """A pool, who holds its connections now, and what it went through."""
+
+    __slots__ = (
+        "__weakref__",
+        "_checkins",
+        "_held_ns",
+        "_lock",
+        "_returned",
+        "class_name",
+        "holds",
+        "max_overflow",
+        "name",
+        "reference",
+        "size",
+        "timeouts",
+        "waited_ns",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        class_name: str,
+        size: int | None,
+        max_overflow: int | None,
+        reference: weakref.ref[Any],
+    ) -> None:
+        self.name = name
+        self.class_name = class_name
+        self.size = size
+        self.max_overflow = max_overflow
+        self.reference = reference
+        self.holds: dict[ConnectionHold, None] = {}
+        self.timeouts = 0
+        self.waited_ns = 0
+        self._checkins = 0
+        self._held_ns = 0
+        self._returned: deque[int] = deque()
+        self._lock = threading.Lock()
+
+    @property
+    def capacity(self) -> int | None:
+        """How many connections can be out at once, or None where there is no limit."""
+        if self.size is None or self.max_overflow is None or self.max_overflow < 0:
+            return None
+        return self.size + self.max_overflow
+
+    @property
+    def usage(self) -> str:
+        """In words, how many connections are out: "2 of 5 in use"."""
+        used = len(self.holds)
+        return f"{used} in use" if self.capacity is None else f"{used} of {self.capacity} in use"
+
+    def taken(self, hold: ConnectionHold) -> None:
+        """Note a checkout; sums up past returns now and then, which keeps memory flat."""
+        self.holds[hold] = None
+        if len(self._returned) > _RETURNS_BETWEEN_SUMS:
+            self._sum_returns()
+
+    def returned(self, hold: ConnectionHold) -> None:
+        """Note a return; atomic steps only, as the garbage collector calls it anywhere."""
+        if self.holds.pop(hold, _ABSENT) is None:
+            self._returned.append(hold.held_ns(hold.returned_ns))
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return checkouts, checkins and the nanoseconds that returned connections were held."""
+        self._sum_returns()
+        with self._lock:
+            return self._checkins + len(self.holds), self._checkins, self._held_ns
+
+    def _sum_returns(self) -> None:
+        with self._lock:
+            while self._returned:
+                self._held_ns += self._returned.popleft()
+                self._checkins += 1
+
+
+_ABSENT = object()

@@ -1,0 +1,56 @@
+"""What an owner's instruments report to: in practice, the watch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.owner import Owner
+    from sessionwatch.records.pool import PoolRecord
+    from sessionwatch.records.session import SessionRecord
+    from sessionwatch.records.stack import Stack
+
+
+class Recorder(Protocol):
+    """Receives what is seen; the garbage collector calls two of its methods."""
+
+    clock: Callable[[], int]
+    """Gives nanoseconds from any fixed moment."""
+    capture: Callable[[FrameType | None], tuple[Stack, bool]]
+    """Reads a stack, and tells whether a scoped registry stands in it."""
+    process_owner: Owner
+    """Whom sessions belong to that nobody else owns."""
+
+    def watches(self, session: Any) -> bool:
+        """Whether this session is to be recorded."""
+
+    def watches_pool(self, pool: Any) -> bool:
+        """Whether the connections of this pool are to be recorded."""
+
+    def session_opened_late(self, session: SessionRecord) -> None:
+        """Take a session that was opened after its owner had been judged."""
+
+    def tidy(self) -> None:
+        """Judge what has been collected, if there is much of it."""
+
+    def session_settled(self, session: SessionRecord) -> None:
+        """Take a session that was closed after its owner had ended."""
+
+    def session_reopened(self, session: SessionRecord) -> None:
+        """Take a session that is in use again after it was closed."""
+
+    def session_collected(self, session: SessionRecord) -> None:
+        """Take a session that is gone; takes no lock, as the garbage collector calls it."""
+
+    def hold_returned(self, hold: ConnectionHold) -> None:
+        """Take a connection that no session had; takes no lock, for the same reason."""
+
+    def pool_timed_out(self, owner: Owner, pool: PoolRecord, waited_ns: int, at: Stack) -> None:
+        """Take a checkout that waited in vain."""
+
+    def hook_failed(self, hook: str) -> None:
+        """Take an exception of a hook of ours; called while it is handled."""

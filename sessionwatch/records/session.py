@@ -1,0 +1,182 @@
+"""What was seen of one session."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from sessionwatch.records.counts import Counts
+from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
+
+if TYPE_CHECKING:
+    from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.owner import Owner
+    from sessionwatch.records.stack import Stack
+
+TRANSACTIONS_KEPT = 64
+"""How many root transactions with writes a session's record keeps; the oldest go first."""
+
+
+class SessionRecord:
+    """One session, from the call of its constructor on; the times are in nanoseconds."""
+
+    __slots__ = (
+        "checkins",
+        "checkouts",
+        "closed_ns",
+        "collected",
+        "committed",
+        "discarded",
+        "flushes",
+        "folded",
+        "held_ns",
+        "holds",
+        "idle_ns",
+        "last_ended",
+        "last_used_ns",
+        "lent",
+        "opened_at",
+        "opened_ns",
+        "owner",
+        "reclaimed",
+        "reference",
+        "reported",
+        "rolled_back",
+        "savepoints_released",
+        "scoped",
+        "statement",
+        "statements",
+        "task",
+        "transaction",
+        "transactions",
+        "writes",
+    )
+
+    def __init__(self, owner: Owner, opened_ns: int, opened_at: Stack, scoped: bool) -> None:
+        self.owner = owner
+        self.opened_ns = self.last_used_ns = opened_ns
+        self.opened_at = opened_at
+        self.scoped = scoped
+        self.closed_ns = 0
+        self.collected = False
+        self.folded = False
+        self.reclaimed = 0
+        self.reference: weakref.ref[Any] | None = None
+        self.reported: Any = None
+        self.task: weakref.ref[Any] | None = None
+        self.statement: str | None = None
+        self.last_ended: TransactionRecord | None = None
+        self.transaction: TransactionRecord | None = None
+        self.transactions: list[TransactionRecord] | None = None
+        self.holds: list[ConnectionHold] | None = None
+        self.lent: list[ConnectionHold] | None = None
+        self.committed = self.savepoints_released = self.rolled_back = self.discarded = 0
+        self.flushes = self.statements = self.writes = 0
+        self.checkouts = self.checkins = self.held_ns = self.idle_ns = 0
+
+    def is_gone(self) -> bool:
+        """Whether the garbage collector has taken the session; remembers that it has."""
+        if not self.collected and self.reference is not None and self.reference() is None:
+            self.collected = True
+        return self.collected
+
+    @property
+    def settled(self) -> bool:
+        """Whether the session is closed or gone."""
+        return self.closed_ns > 0 or self.collected
+
+    @property
+    def uneventful(self) -> bool:
+        """Whether the session is closed and never wrote, so that no rule needs to look."""
+        return self.closed_ns > 0 and not self.transactions and not self.reclaimed
+
+    @property
+    def writes_uncommitted(self) -> int:
+        """How many writes the last transaction held when it ended, or holds, uncommitted."""
+        transaction = self.transaction or self.last_ended
+        if transaction is None or transaction.outcome is Outcome.COMMITTED:
+            return 0
+        return transaction.writes if transaction.at_stake else 0
+
+    @property
+    def state(self) -> str:
+        """One word: open, in transaction, closed or collected."""
+        if self.collected:
+            return "collected"
+        if self.closed_ns:
+            return "closed"
+        return "in transaction" if self.transaction else "open"
+
+    def connections_out(self) -> list[ConnectionHold]:
+        """Return the connections that the session holds now."""
+        return [hold for hold in self.holds or () if not hold.returned_ns]
+
+    def written_transactions(self) -> list[TransactionRecord]:
+        """Return the root transactions that wrote, the one that is open now among them."""
+        written = list(self.transactions or ())
+        current = self.transaction
+        if current is not None and current.writes:
+            written.append(current)
+        return written
+
+    def end_transaction(self, now_ns: int) -> None:
+        """Settle the root transaction: what nobody committed or rolled back is discarded."""
+        transaction = self.transaction
+        if transaction is None:
+            return
+        self.transaction = None
+        self.last_ended = transaction
+        for hold in self.lent or ():
+            hold.lent_to = None
+        self.lent = None
+        if transaction.outcome is Outcome.OPEN:
+            transaction.outcome = Outcome.DISCARDED
+            transaction.ended_ns = now_ns
+            self.discarded += transaction.at_stake
+        if transaction.writes or transaction.error:
+            self.keep(transaction)
+
+    def rolled_back_explicitly(self) -> None:
+        """Count a rollback, and take back that the transaction was discarded."""
+        transaction = self.last_ended
+        if transaction is None or transaction.joined is not Joining.SAVEPOINT:
+            self.rolled_back += 1
+        if transaction is not None and transaction.outcome is Outcome.DISCARDED:
+            transaction.outcome = Outcome.ROLLED_BACK
+            self.discarded -= transaction.at_stake
+
+    def keep(self, transaction: TransactionRecord) -> None:
+        """Keep a transaction for the rules, and drop the oldest when there are too many."""
+        if self.transactions is None:
+            self.transactions = []
+        self.transactions.append(transaction)
+        del self.transactions[:-TRANSACTIONS_KEPT]
+
+    def counts(self, now_ns: int) -> Counts:
+        """Return this session's numbers, with the connections that it still holds until now."""
+        counts = Counts()
+        self.add_to(counts, now_ns)
+        return counts
+
+    def add_to(self, counts: Counts, now_ns: int) -> None:
+        """Add this session's numbers to `counts`."""
+        counts.opened += 1
+        if self.closed_ns:
+            counts.closed += 1
+        elif self.collected:
+            counts.collected += 1
+        counts.committed += self.committed
+        counts.savepoints_released += self.savepoints_released
+        counts.rolled_back += self.rolled_back
+        counts.discarded += self.discarded
+        counts.flushes += self.flushes
+        counts.statements += self.statements
+        counts.writes += self.writes
+        counts.checkouts += self.checkouts
+        counts.checkins += self.checkins
+        counts.held_ns += self.held_ns
+        counts.idle_ns += self.idle_ns
+        for hold in self.holds or ():
+            if not hold.returned_ns:
+                counts.held_ns += hold.held_ns(now_ns)
+                counts.idle_ns += hold.idle_ns(now_ns)

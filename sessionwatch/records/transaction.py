@@ -1,0 +1,105 @@
+"""What became of one root transaction of a session."""
+
+from __future__ import annotations
+
+import enum
+
+from sessionwatch.records.stack import NO_STACK, Stack
+
+
+class Outcome(enum.Enum):
+    """How a root transaction ended."""
+
+    OPEN = "open"
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    DISCARDED = "discarded"
+
+
+class Joining(enum.Enum):
+    """How a session's transaction joined one that its Connection was in already."""
+
+    NOT = "not"
+    SAVEPOINT = "savepoint"
+    """Its commit releases a savepoint, its rollback goes back to it."""
+    ROLLBACK_ONLY = "rollback only"
+    """Its commit does nothing, its rollback rolls back the outer transaction."""
+
+
+class TransactionRecord:
+    """One root transaction; the times are the watch's clock, in nanoseconds, 0 for never."""
+
+    __slots__ = (
+        "began_ns",
+        "commit_attempted_ns",
+        "ended_by",
+        "ended_ns",
+        "error",
+        "first_write_ns",
+        "joined",
+        "outcome",
+        "rollback_seen",
+        "savepoints",
+        "writes",
+    )
+
+    def __init__(self, began_ns: int) -> None:
+        self.began_ns = began_ns
+        self.first_write_ns = 0
+        self.commit_attempted_ns = 0
+        self.ended_ns = 0
+        self.ended_by: Stack = NO_STACK
+        self.outcome = Outcome.OPEN
+        self.writes = 0
+        self.error: str | None = None
+        self.joined = Joining.NOT
+        self.rollback_seen = False
+        self.savepoints: list[Savepoint] | None = None
+
+    @property
+    def at_stake(self) -> bool:
+        """Whether the transaction holds writes whose fate it decides itself."""
+        return self.writes > 0 and self.joined is Joining.NOT
+
+    @property
+    def saved_writes(self) -> bool:
+        """Whether writes of this transaction are in the database for good."""
+        return self.at_stake and self.outcome is Outcome.COMMITTED
+
+    @property
+    def dropped_writes(self) -> bool:
+        """Whether writes of this transaction ended in anything but a commit."""
+        return self.at_stake and self.outcome in (Outcome.ROLLED_BACK, Outcome.DISCARDED)
+
+    @property
+    def commit_failed(self) -> bool:
+        """Whether a commit was tried and did not come through."""
+        return self.commit_attempted_ns > 0 and self.outcome is not Outcome.COMMITTED
+
+    def begin_savepoint(self) -> None:
+        """Remember how many writes there were, in case the savepoint is rolled back."""
+        if self.savepoints is None:
+            self.savepoints = []
+        self.savepoints.append(Savepoint(self.writes))
+
+    def release_savepoint(self) -> None:
+        """Note that the innermost savepoint keeps its writes."""
+        if self.savepoints:
+            self.savepoints[-1].released = True
+
+    def end_savepoint(self) -> None:
+        """Forget the innermost savepoint, and its writes unless it was released."""
+        if self.savepoints:
+            savepoint = self.savepoints.pop()
+            if not savepoint.released:
+                self.writes = savepoint.writes_before
+
+
+class Savepoint:
+    """A savepoint that is open now."""
+
+    __slots__ = ("released", "writes_before")
+
+    def __init__(self, writes_before: int) -> None:
+        self.writes_before = writes_before
+        self.released = False

@@ -1,0 +1,20 @@
+"""Every rule by its code, and those that judge an owner at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sessionwatch.records.owner import Owner
+from sessionwatch.rules import sw101, sw103, sw107, sw201, sw202, sw203, sw206, sw301, sw501
+from sessionwatch.rules.rule import Finding, Rule
+
+CATALOG: dict[str, Rule] = {
+    module.RULE.code: module.RULE
+    for module in (sw101, sw103, sw107, sw201, sw202, sw203, sw206, sw301, sw501)
+}
+
+OWNER_RULES: dict[str, Callable[[Owner], Iterator[Finding]]] = {
+    module.RULE.code: module.check
+    for module in (sw101, sw103, sw107, sw201, sw202, sw203, sw206, sw301)
+}
+"""The rules that judge an owner that has ended and whose sessions are settled, or should be."""

@@ -1,0 +1,67 @@
+"""SW101 session-leak: the owner ended, and a session of its own still holds a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.session import SessionRecord
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+RULE = Rule(
+    code="SW101",
+    name="session-leak",
+    evidence=Evidence.PROOF,
+    severity=Severity.ERROR,
+    cause=(
+        "Nothing closed the session on the way that this owner took, most often because the close "
+        "stands after the yield of a dependency without a finally, or because nothing closes it "
+        "at all. The connection stays out until the cyclic garbage collector happens to run."
+    ),
+    fix=(
+        "Close the session on every way out: `with SessionLocal() as session: yield session`, or "
+        "`try: yield session` and `finally: session.close()`."
+    ),
+)
+
+
+def check(owner: Owner) -> Iterator[Finding]:
+    """Find sessions, and connections without a session, that are still out."""
+    for session in list(owner.sessions):
+        yield from check_session(session)
+    for hold in list(owner.holds):
+        if not hold.returned_ns:
+            yield RULE.finding(
+                owner,
+                f"{owner.label} checked out a connection{at(hold.checked_out_at)} and never "
+                f"returned it ({hold.pool.usage})",
+                hold.checked_out_at,
+                fix="Close the connection on every way out: `with engine.connect() as ...:`.",
+                leaked=hold,
+            )
+
+
+def check_session(session: SessionRecord) -> Iterator[Finding]:
+    """Judge one session that nobody can be expected to close any more."""
+    owner, holds = session.owner, session.connections_out()
+    if session.settled or not holds:
+        return
+    is_or_are = "is" if len(holds) == 1 else "are"
+    what = (
+        f"{owner.label} opened a session{at(session.opened_at)} and never closed it; "
+        f"{plural(len(holds), 'connection')} of the pool {is_or_are} still out "
+        f"({holds[0].pool.usage})"
+    )
+    transaction = session.transaction
+    writes = transaction.writes if transaction is not None and transaction.at_stake else 0
+    lost = bool(writes) and owner.acknowledged
+    if writes:
+        what += f", with {plural(writes, 'write')} that nobody committed"
+    yield RULE.finding(
+        owner,
+        what,
+        session.opened_at,
+        related=("SW203",) if lost else (),
+        details={"connections_out": len(holds), "uncommitted_writes": writes},
+        leaked=session,
+    )

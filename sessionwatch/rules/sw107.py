@@ -1,0 +1,33 @@
+"""SW107 unclosed-session: nobody closed it, and it holds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionwatch.records.owner import Owner
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
+
+RULE = Rule(
+    code="SW107",
+    name="unclosed-session",
+    evidence=Evidence.PROOF,
+    severity=Severity.INFO,
+    cause=(
+        "The session was committed, rolled back or never used, so that it holds no connection; "
+        "but nothing closes it, and one more query after that would leak one."
+    ),
+    fix="Close the session where it was opened, with `with` or in a `finally`.",
+)
+
+
+def check(owner: Owner) -> Iterator[Finding]:
+    """Find sessions that were never closed and hold no connection."""
+    for session in list(owner.sessions):
+        if session.closed_ns or session.scoped or session.reclaimed or session.connections_out():
+            continue
+        yield RULE.finding(
+            owner,
+            f"{owner.label} opened a session{at(session.opened_at)} and never closed it; "
+            "it holds no connection",
+            session.opened_at,
+        )

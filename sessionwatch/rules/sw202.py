@@ -1,0 +1,85 @@
+"""SW202 partial-commit: some of the owner's work was saved, and the rest was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.transaction import TransactionRecord
+from sessionwatch.rules import sw206
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+RULE = Rule(
+    code="SW202",
+    name="partial-commit",
+    evidence=Evidence.LOST_WORK,
+    severity=Severity.ERROR,
+    cause=(
+        "Writes were committed in the middle of the owner's work, which then failed: what came "
+        "before the commit is saved, what should have come after it is not."
+    ),
+    fix=(
+        "Commit once, at the end, so that an error takes back everything; use `flush()` where a "
+        "generated id is needed before."
+    ),
+)
+
+
+def check(owner: Owner) -> Iterator[Finding]:
+    """Find commits after which the same owner dropped writes or failed."""
+    written = owner.written_transactions()
+    commits = [
+        (session, transaction)
+        for session, transaction in written
+        if transaction.saved_writes and not sw206.swallowed(owner, session, transaction)
+    ]
+    if not commits:
+        return
+    session, first = commits[0]
+    dropped = [
+        transaction
+        for _, transaction in written
+        if not transaction.saved_writes and _ends_after(transaction, first)
+    ]
+    failure = _failure(owner, commits[-1][1])
+    if not dropped and failure is None:
+        return
+    certain = dropped or owner.error is not None or (owner.status or 0) >= 500
+    yield RULE.finding(
+        owner,
+        f"{owner.label} committed {plural(sum(t.writes for _, t in commits), 'write')}"
+        f"{at(first.ended_by)}, and then " + (_dropped(dropped) if dropped else str(failure)),
+        session.opened_at,
+        severity=None if certain else Severity.WARNING,
+        evidence=None if certain else Evidence.SUSPECT,
+        details={
+            "writes_committed": sum(transaction.writes for _, transaction in commits),
+            "writes_dropped": sum(transaction.writes for transaction in dropped),
+        },
+    )
+
+
+def _ends_after(transaction: TransactionRecord, commit: TransactionRecord) -> bool:
+    return not transaction.ended_ns or transaction.ended_ns > commit.ended_ns
+
+
+def _dropped(transactions: list[TransactionRecord]) -> str:
+    writes = sum(transaction.writes for transaction in transactions)
+    return f"lost {plural(writes, 'later write')} ({transactions[-1].outcome.value})"
+
+
+def _failure(owner: Owner, last_commit: TransactionRecord) -> str | None:
+    """Say how the owner failed, if the commit belongs to the part that failed.
+
+    An error after the whole response is a background task's or a teardown's: the commits that the
+    response had acknowledged are no half of it.
+    """
+    if owner.raised_after_response and last_commit.ended_ns <= owner.response_completed_ns:
+        return None
+    if owner.error is not None:
+        return f"raised {owner.error}"
+    if owner.cancelled:
+        return "was cancelled"
+    if (owner.status or 0) >= 400:
+        return f"answered {owner.status}"
+    return None

@@ -1,0 +1,54 @@
+"""SW203 lost-writes: success was reported, and nobody committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.transaction import Outcome, TransactionRecord
+from sessionwatch.rules import sw301
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+RULE = Rule(
+    code="SW203",
+    name="lost-writes",
+    evidence=Evidence.LOST_WORK,
+    severity=Severity.ERROR,
+    cause=(
+        "The session was closed, or lost, with writes that had reached the database and that "
+        "nobody had committed; the database took them back, and the owner reported success."
+    ),
+    fix=(
+        "Commit before the session is closed: in the handler, or in the dependency after the "
+        "yield, with a rollback when an exception comes."
+    ),
+)
+
+
+def check(owner: Owner) -> Iterator[Finding]:
+    """Find root transactions whose writes were dropped without anybody asking for it.
+
+    Those of a session that was never closed at all are named by SW101 and SW103.
+    """
+    if not owner.acknowledged or owner.cancelled:
+        return
+    for session, transaction in owner.written_transactions():
+        if transaction.outcome is not Outcome.DISCARDED or not session.closed_ns:
+            continue
+        if sw301.lost(owner, transaction):
+            continue
+        yield RULE.finding(
+            owner,
+            f"{owner.label} reported success and lost {plural(transaction.writes, 'write')} of "
+            f"the session opened{at(session.opened_at)}: {_how(transaction)}",
+            session.opened_at,
+            details={"writes": transaction.writes},
+        )
+
+
+def _how(transaction: TransactionRecord) -> str:
+    if transaction.commit_failed:
+        return "the commit failed"
+    if transaction.error is not None:
+        return f"it was closed after {transaction.error}, without a commit"
+    return "it was closed without a commit"

@@ -1,0 +1,69 @@
+"""SW206 swallowed-error: an error response was returned, so the dependency committed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.session import SessionRecord
+from sessionwatch.records.transaction import TransactionRecord
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+RULE = Rule(
+    code="SW206",
+    name="swallowed-error",
+    evidence=Evidence.SUSPECT,
+    severity=Severity.WARNING,
+    cause=(
+        "The handler caught an error and returned an error response. No exception reached the "
+        "dependency, which took that for success and committed what had been written so far."
+    ),
+    fix=(
+        "Raise (an HTTPException, or the error itself) so that the dependency rolls back, or call "
+        "`session.rollback()` before returning the error response."
+    ),
+)
+
+
+def check(owner: Owner) -> Iterator[Finding]:
+    """Find commits in a dependency's exit of an owner that answered with an error."""
+    for session, transaction in owner.written_transactions():
+        if not swallowed(owner, session, transaction):
+            continue
+        server_error = (owner.status or 0) >= 500
+        yield RULE.finding(
+            owner,
+            f"{owner.label} answered {owner.status} without raising, and "
+            f"{plural(transaction.writes, 'write')} of the session opened{at(session.opened_at)} "
+            f"were committed all the same{at(transaction.ended_by)}",
+            session.opened_at,
+            severity=Severity.ERROR if server_error else None,
+            related=("SW301",) if _after_response(owner, transaction) else (),
+            details={"writes_committed": transaction.writes, "status": owner.status},
+        )
+
+
+def swallowed(owner: Owner, session: SessionRecord, transaction: TransactionRecord) -> bool:
+    """Whether this commit came from the dependency, after an error that it never saw."""
+    return (
+        owner.kind == "request"
+        and (owner.status or 0) >= 400
+        and owner.error is None
+        and transaction.saved_writes
+        and (_after_response(owner, transaction) or _by_its_opener(owner, session, transaction))
+    )
+
+
+def _after_response(owner: Owner, transaction: TransactionRecord) -> bool:
+    return transaction.first_write_ns < owner.response_started_ns < transaction.ended_ns
+
+
+def _by_its_opener(owner: Owner, session: SessionRecord, transaction: TransactionRecord) -> bool:
+    """Whether the generator that opened the session committed it, and not on the handler's call."""
+    opener = session.opened_at.code
+    if opener is None or opener is not transaction.ended_by.code:
+        return False
+    if any(code is owner.endpoint for code, _ in transaction.ended_by.raw):
+        return False
+    return bool(opener.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))

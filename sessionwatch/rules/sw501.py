@@ -1,0 +1,72 @@
+"""SW501 pool-exhausted: a checkout timed out, and these hold the connections."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sessionwatch.records.connection import ConnectionHold
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.pool import PoolRecord
+from sessionwatch.records.stack import Stack
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+RULE = Rule(
+    code="SW501",
+    name="pool-exhausted",
+    evidence=Evidence.PROOF,
+    severity=Severity.ERROR,
+    cause=(
+        "Every connection of the pool was out, and none came back within the pool's timeout. "
+        "Leaked ones never come back; idle ones are held by code that does something else; only "
+        "when all are busy is the pool too small."
+    ),
+    fix="Fix the holders listed first, then size the pool for those that are busy.",
+)
+
+
+def check(owner: Owner, pool: PoolRecord, waited_ns: int, waited_at: Stack) -> Finding:
+    """Tell who holds the connections of a pool that a checkout has just waited for in vain."""
+    holders = Counter((_state(hold), _description(hold)) for hold in list(pool.holds))
+    states = Counter[str]()
+    for (state, _), number in holders.items():
+        states[state] += number
+    tally = ", ".join(f"{states[state]} {state}" for state in _STATES if states[state])
+    return RULE.finding(
+        owner,
+        f"{owner.label} waited {waited_ns / 1e9:.1f} s for a connection in vain "
+        f"({pool.usage}: {tally or 'no holder known'}); {_verdict(states, holders)}",
+        waited_at,
+        details={
+            "waited_seconds": waited_ns / 1e9,
+            "holders": [
+                {"state": state, "holder": description, "count": number}
+                for (state, description), number in holders.most_common()
+            ],
+        },
+    )
+
+
+_STATES = ("leaked", "idle", "busy")
+
+
+def _state(hold: ConnectionHold) -> str:
+    """Leaked when its owner is over; else busy or idle, as a statement runs or not."""
+    if hold.owner.ended_ns:
+        return "leaked"
+    return "busy" if hold.running_since_ns else "idle"
+
+
+def _description(hold: ConnectionHold) -> str:
+    return f"{hold.owner.label}, opened{at(hold.opened_at)}"
+
+
+def _verdict(states: Counter[str], holders: Counter[tuple[str, str]]) -> str:
+    for state, advice in (("leaked", "fix this leak first"), ("idle", "held without a statement")):
+        if states[state]:
+            worst = max(
+                (holder for holder in holders if holder[0] == state), key=lambda each: holders[each]
+            )
+            return f"{advice}: {plural(holders[worst], 'connection')} by {worst[1]}"
+    return (
+        "all are busy: the pool is undersized" if states["busy"] else "nobody is known to hold one"
+    )

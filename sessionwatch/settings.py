@@ -1,0 +1,42 @@
+"""What a watch keeps, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sessionwatch.instruments.stacks import CAPTURES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a watch; raises `ValueError` naming the key that is wrong."""
+
+    stacks: str = "caller"
+    """`off`, `caller` (the application frames that opened the session) or `full`."""
+    log_findings: bool = True
+    """Whether each finding is logged to `sessionwatch` when it is first seen."""
+    token: str | None = None
+    """What `/debug/sessions` asks for as `Authorization: Bearer`; None opens it to loopback."""
+    max_findings: int = 200
+    """Findings kept, after those that are the same have been counted together."""
+    max_routes: int = 500
+    """Routes counted apart; what comes later is counted as "(other)"."""
+    max_open_sessions: int = 10_000
+    """Sessions kept whose owner has ended and that are still open."""
+    statement_length: int = 500
+    """Characters of the last statement that are shown; parameters never are."""
+
+    def __post_init__(self) -> None:
+        if self.stacks not in CAPTURES:
+            raise ValueError(f"stacks is {self.stacks!r}; use one of {', '.join(CAPTURES)}")
+        for name in ("max_findings", "max_routes", "max_open_sessions", "statement_length"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; use a whole number from 1 up")
+        if self.token is not None and not self.token.strip():
+            raise ValueError("token is empty; leave it out, or give it a value")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings for display, with the token hidden."""
+        return {**asdict(self), "token": "set" if self.token else None}

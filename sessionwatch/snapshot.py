@@ -1,0 +1,116 @@
+"""One plain value that holds all that a watch knows at a moment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from sessionwatch.records.counts import COUNT_NAMES, Counts
+
+_NANOSECONDS = 1e9
+
+
+@dataclass(slots=True)
+class RouteTotals:
+    """The numbers of one route, job or the process."""
+
+    owners: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+    def add(self, other: RouteTotals) -> None:
+        """Add every number of `other` to this one's."""
+        self.owners += other.owners
+        self.counts.add(other.counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers under their names, the times in seconds."""
+        numbers = {"owners": self.owners, "open": self.counts.open}
+        for name in COUNT_NAMES:
+            value = getattr(self.counts, name)
+            if name.endswith("_ns"):
+                numbers[name.removesuffix("_ns") + "_seconds"] = value / _NANOSECONDS
+            else:
+                numbers[name] = value
+        return numbers
+
+    @classmethod
+    def from_dict(cls, numbers: dict[str, Any]) -> Self:
+        """Return what `to_dict` was made of."""
+        counts = Counts()
+        for name in COUNT_NAMES:
+            if name.endswith("_ns"):
+                seconds = numbers[name.removesuffix("_ns") + "_seconds"]
+                setattr(counts, name, round(seconds * _NANOSECONDS))
+            else:
+                setattr(counts, name, numbers[name])
+        return cls(owners=numbers["owners"], counts=counts)
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """All that a watch knows at a moment; plain values that JSON can hold, and that add up."""
+
+    routes: dict[str, RouteTotals]
+    open_sessions: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+    pools: list[dict[str, Any]]
+    settings: dict[str, Any]
+    internal_errors: dict[str, Any]
+
+    @property
+    def totals(self) -> RouteTotals:
+        """The sum over all routes."""
+        totals = RouteTotals()
+        for route in self.routes.values():
+            totals.add(route)
+        return totals
+
+    def merge(self, other: Snapshot) -> Snapshot:
+        """Return one snapshot of two processes; the settings are this one's."""
+        routes = {
+            name: RouteTotals.from_dict(route.to_dict()) for name, route in self.routes.items()
+        }
+        for name, route in other.routes.items():
+            routes.setdefault(name, RouteTotals()).add(route)
+        errors = dict(self.internal_errors["by_hook"])
+        for hook, number in other.internal_errors["by_hook"].items():
+            errors[hook] = errors.get(hook, 0) + number
+        return Snapshot(
+            routes=routes,
+            open_sessions=[*self.open_sessions, *other.open_sessions],
+            findings=_merge_findings([*self.findings, *other.findings]),
+            pools=[*self.pools, *other.pools],
+            settings=self.settings,
+            internal_errors={"count": sum(errors.values()), "by_hook": errors},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the snapshot under the keys that `/debug/sessions` answers with."""
+        return {
+            "totals": self.totals.to_dict(),
+            "routes": {name: route.to_dict() for name, route in sorted(self.routes.items())},
+            "open_sessions": self.open_sessions,
+            "findings": self.findings,
+            "pools": self.pools,
+            "settings": self.settings,
+            "internal_errors": self.internal_errors,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:
+        """Return what `to_dict` was made of."""
+        routes = {name: RouteTotals.from_dict(route) for name, route in plain["routes"].items()}
+        rest = {name: value for name, value in plain.items() if name not in ("totals", "routes")}
+        return cls(routes=routes, **rest)
+
+
+def _merge_findings(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    merged: dict[str, dict[str, Any]] = {}
+    for finding in findings:
+        key = json.dumps([finding["code"], finding["owner"]["name"], finding["opened_at"]])
+        known = merged.setdefault(key, {**finding, "count": 0})
+        known["count"] += finding["count"]
+        known["first_seen"] = min(known["first_seen"], finding["first_seen"])
+        known["last_seen"] = max(known["last_seen"], finding["last_seen"])
+    return list(merged.values())

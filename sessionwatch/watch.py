@@ -1,0 +1,288 @@
+"""The watch: configuration, and the wiring from instruments to outlets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+from sessionwatch.child_tasks import call_when_done, tasks_that_hold
+from sessionwatch.instruments.attribution import current_owner, running_task
+from sessionwatch.instruments.holds import pool_records
+from sessionwatch.instruments.sessions import notify_when_collected
+from sessionwatch.instruments.stacks import CAPTURES
+from sessionwatch.instruments.switch import turn_off, turn_on
+from sessionwatch.ledger import Ledger
+from sessionwatch.narrowing import Narrowing
+from sessionwatch.outlets import plain
+from sessionwatch.outlets.log import log_failure, log_finding
+from sessionwatch.records.connection import ConnectionHold
+from sessionwatch.records.owner import Owner
+from sessionwatch.records.pool import PoolRecord
+from sessionwatch.records.session import SessionRecord
+from sessionwatch.records.stack import Stack
+from sessionwatch.rules import sw101, sw103, sw501
+from sessionwatch.rules.catalog import OWNER_RULES
+from sessionwatch.rules.rule import Finding
+from sessionwatch.settings import Settings
+from sessionwatch.snapshot import Snapshot
+
+_RETURNS_BEFORE_TIDYING = 64
+
+
+class SessionWatch:
+    """Watches every session of the process between `start` and `stop`.
+
+    `only` narrows it to some session classes, sessionmakers or engines. `clock` gives nanoseconds
+    from any fixed moment, `wall_clock` seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        only: Sequence[Any] = (),
+        clock: Callable[[], int] = time.perf_counter_ns,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.clock = clock
+        self.capture = CAPTURES[self.settings.stacks]
+        self.process_owner = Owner("process", "process", self, clock())
+        self._only = Narrowing(only)
+        self._ledger = Ledger(self.settings, wall_clock)
+        self._collected: deque[SessionRecord] = deque()
+        self._returned: deque[ConnectionHold] = deque()
+        self._internal_errors: Counter[str] = Counter()
+        self._starts = 0
+        self._starts_lock = threading.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether the watch is started."""
+        return self._starts > 0
+
+    def start(self) -> Self:
+        """Begin to watch; a watch that is started twice must be stopped twice."""
+        with self._starts_lock:
+            self._starts += 1
+            if self._starts == 1:
+                turn_on(self)
+        return self
+
+    def stop(self) -> None:
+        """End what the matching `start` began; the last stop leaves SQLAlchemy as it was."""
+        with self._starts_lock:
+            if self._starts == 0:
+                raise RuntimeError("this watch is not running: each stop() needs a start() before")
+            self._starts -= 1
+            if self._starts == 0:
+                turn_off(self)
+        self._judge_collected()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @contextmanager
+    def owner(self, name: str, kind: str = "job") -> Iterator[Owner]:
+        """Attribute the sessions opened inside to a job or script of that name.
+
+        It is judged at the end of the `with` block, like a request.
+        """
+        owner = Owner(kind, name, self, self.clock())
+        token = self.begin_owner(owner)
+        try:
+            yield owner
+        except BaseException as error:
+            owner.note_failure(error)
+            raise
+        finally:
+            current_owner.reset(token)
+            self.end_owner(owner)
+
+    def begin_owner(self, owner: Owner) -> Any:
+        """Make `owner` the one that sessions belong to; returns the token to reset it with."""
+        self._ledger.begin(owner)
+        owner.task = running_task()
+        return current_owner.set(owner)
+
+    def end_owner(self, owner: Owner) -> None:
+        """Judge an owner, as soon as the child tasks that hold its sessions are done."""
+        try:
+            owner.end(self.clock())
+            call_when_done(tasks_that_hold(owner.sessions), lambda: self._judge_owner(owner))
+        except Exception:  # noqa: BLE001
+            self.hook_failed("end_owner")
+
+    def active_owners(self) -> int:
+        """Return how many owners have not been judged yet."""
+        return len(self._ledger.live_owners())
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is known now."""
+        self._judge_collected()
+        now_ns = self.clock()
+        live = [self.process_owner, *self._ledger.live_owners()]
+        sessions = [session for owner in live for session in list(owner.sessions)]
+        sessions += self._ledger.unsettled_sessions()
+        for session in sessions:
+            session.is_gone()
+        length = self.settings.statement_length
+        return Snapshot(
+            routes=self._ledger.routes(now_ns, self.process_owner),
+            open_sessions=[
+                plain.plain_session(session, now_ns, length)
+                for session in sorted(sessions, key=lambda each: each.opened_ns)
+                if not session.settled
+            ],
+            findings=[plain.plain_finding(entry) for entry in self._ledger.findings()],
+            pools=[plain.plain_pool(pool) for pool in pool_records()],
+            settings=self.settings.to_dict(),
+            internal_errors={
+                "count": self._internal_errors.total(),
+                "by_hook": dict(self._internal_errors),
+            },
+        )
+
+    # What follows is called by the instruments.
+
+    def watches(self, session: Any) -> bool:
+        """Whether this session is among those that `only` names."""
+        return self._only.session(session)
+
+    def watches_pool(self, pool: Any) -> bool:
+        """Whether this pool is one of an engine that `only` names."""
+        return self._only.pool(pool)
+
+    def session_collected(self, session: SessionRecord) -> None:
+        """Queue a session that is gone; called by the garbage collector, so without a lock."""
+        self._collected.append(session)
+
+    def hold_returned(self, hold: ConnectionHold) -> None:
+        """Queue a connection without a session; called by the garbage collector too."""
+        self._returned.append(hold)
+
+    def session_settled(self, session: SessionRecord) -> None:
+        """Sum up a session that was closed after its owner had ended, or one of very many."""
+        owner = session.owner
+        if owner.ended_ns:
+            self._note_return(session)
+        elif owner is self.process_owner or not session.uneventful:
+            return
+        owner.sessions.pop(session, None)
+        self._ledger.settle(session, self.clock())
+
+    def session_reopened(self, session: SessionRecord) -> None:
+        """Count a session as open again."""
+        self._ledger.reopen(session, self.clock())
+        if session.owner.ended_ns:
+            self._await_collection(session)
+        else:
+            session.owner.sessions[session] = None
+
+    def session_opened_late(self, session: SessionRecord) -> None:
+        """Watch a session of a child task whose owner is over, until the task is, too."""
+        self._ledger.adopt(session)
+        self._await_collection(session)
+        tasks = tasks_that_hold([session])
+        if tasks:
+            call_when_done(tasks, lambda: self._judge_late(session))
+
+    def tidy(self) -> None:
+        """Judge what has come back when a good deal of it waits."""
+        if len(self._collected) + len(self._returned) > _RETURNS_BEFORE_TIDYING:
+            self._judge_collected()
+
+    def pool_timed_out(self, owner: Owner, pool: PoolRecord, waited_ns: int, at: Stack) -> None:
+        """Report a checkout that nobody answered."""
+        pool.timeouts += 1
+        pool.waited_ns += waited_ns
+        self._report([sw501.check(owner, pool, waited_ns, at)])
+
+    def hook_failed(self, hook: str) -> None:
+        """Count an exception of our own, and log the first of each hook."""
+        self._internal_errors[hook] += 1
+        if self._internal_errors[hook] == 1:
+            log_failure(hook)
+
+    def _judge_owner(self, owner: Owner) -> None:
+        now_ns = self.clock()
+        if not owner.uneventful:
+            for session in owner.sessions:
+                if session.is_gone():
+                    session.end_transaction(now_ns)
+            for code, check in OWNER_RULES.items():
+                try:
+                    self._report(check(owner))
+                except Exception:  # noqa: BLE001
+                    self.hook_failed(f"rule {code}")
+        self._ledger.end(owner, now_ns)
+        for session in owner.sessions:
+            if not session.settled:
+                self._await_collection(session)
+        if self._collected or self._returned:
+            self._judge_collected()
+
+    def _judge_late(self, session: SessionRecord) -> None:
+        try:
+            self._report(sw101.check_session(session))
+        except Exception:  # noqa: BLE001
+            self.hook_failed("judge_late")
+
+    def _await_collection(self, session: SessionRecord) -> None:
+        """Have the garbage collector tell of a session that outlives its owner."""
+        live = session.reference() if session.reference is not None else None
+        if live is not None:
+            notify_when_collected(session, live)
+        elif session.is_gone():
+            self._collected.append(session)
+
+    def _judge_collected(self) -> None:
+        """Judge what the garbage collector took, now that locks may be held again."""
+        now_ns = self.clock()
+        while self._collected:
+            with suppress(IndexError):
+                self._bury(self._collected.popleft(), now_ns)
+        while self._returned:
+            with suppress(IndexError):
+                self._settle_hold(self._returned.popleft(), now_ns)
+
+    def _bury(self, session: SessionRecord, now_ns: int) -> None:
+        session.end_transaction(now_ns)
+        owner = session.owner
+        if session.folded or (owner is not self.process_owner and not owner.ended_ns):
+            return
+        if session.reported is None:
+            self._report(sw103.check_session(session))
+        self._note_return(session)
+        owner.sessions.pop(session, None)
+        self._ledger.settle(session, now_ns)
+
+    def _settle_hold(self, hold: ConnectionHold, now_ns: int) -> None:
+        owner = hold.owner
+        if (owner is self.process_owner or owner.ended_ns) and hold in owner.holds:
+            del owner.holds[hold]
+            if hold.reported is None:
+                self._report(sw103.check_connection(hold))
+            self._note_return(hold)
+            self._ledger.settle_hold(hold, now_ns)
+
+    def _report(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            entry = self._ledger.add(finding)
+            if finding.leaked is not None:
+                finding.leaked.reported = finding.key
+            if entry is not None and self.settings.log_findings:
+                log_finding(finding, entry.count)
+
+    def _note_return(self, leaked: SessionRecord | ConnectionHold) -> None:
+        """Note on the finding that what leaked has come back after all."""
+        if leaked.reported is not None:
+            self._ledger.note_return(leaked.reported)
+            leaked.reported = None
