@@ -49,6 +49,7 @@ class Ledger:
         """Add an ended owner to its route; its sessions that are still open stay under watch."""
         with self._lock:
             self._live.pop(owner, None)
+            owner.judged = True
             if not owner.sessions and not owner.holds:
                 return
             route = self._route(owner.label)
@@ -90,7 +91,7 @@ class Ledger:
             if session.folded:
                 self._route(session.owner.label).counts.subtract(session.counts(now_ns))
                 session.folded = False
-                if session.owner.ended_ns:
+                if session.owner.judged:
                     self._unsettled[session] = None
 
     def add(self, finding: Finding) -> FindingEntry | None:

@@ -30,11 +30,20 @@ class Narrowing:
         """Whether a session is of one of the classes, or bound to one of the engines."""
         if self._everything or isinstance(session, self._classes):
             return True
-        return session.bind is not None and session.bind.engine in self._engines
+        binds = [session.bind, *_binds_by_mapper(session).values()]
+        return any(bind is not None and bind.engine in self._engines for bind in binds)
 
     def pool(self, pool: Any) -> bool:
         """Whether a pool is an engine's that is watched; all are when only classes are named."""
         return not self._engines or any(engine.pool is pool for engine in self._engines)
+
+
+def _binds_by_mapper(session: Session) -> dict[Any, Any]:
+    """Return what `Session(binds=...)` was given; public from SQLAlchemy 2.1 on."""
+    binds: dict[Any, Any] = getattr(session, "binds", None) or getattr(
+        session, "_Session__binds", {}
+    )
+    return binds
 
 
 def _session_class(each: Any) -> type[Session]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sessionwatch.instruments.stacks import CAPTURES
@@ -16,7 +16,7 @@ class Settings:
     """`off`, `caller` (the application frames that opened the session) or `full`."""
     log_findings: bool = True
     """Whether each finding is logged to `sessionwatch` when it is first seen."""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """What `/debug/sessions` asks for as `Authorization: Bearer`; None opens it to loopback."""
     max_findings: int = 200
     """Findings kept, after those that are the same have been counted together."""

@@ -108,7 +108,10 @@ class Snapshot:
 def _merge_findings(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     merged: dict[str, dict[str, Any]] = {}
     for finding in findings:
-        key = json.dumps([finding["code"], finding["owner"]["name"], finding["opened_at"]])
+        key = json.dumps(
+            [finding[name] for name in ("code", "severity", "opened_at")]
+            + [finding["owner"]["name"]]
+        )
         known = merged.setdefault(key, {**finding, "count": 0})
         known["count"] += finding["count"]
         known["first_seen"] = min(known["first_seen"], finding["first_seen"])

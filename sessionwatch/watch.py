@@ -20,7 +20,7 @@ from sessionwatch.narrowing import Narrowing
 from sessionwatch.outlets import plain
 from sessionwatch.outlets.log import log_failure, log_finding
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.owner import Owner
+from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
@@ -171,9 +171,9 @@ class SessionWatch:
     def session_settled(self, session: SessionRecord) -> None:
         """Sum up a session that was closed after its owner had ended, or one of very many."""
         owner = session.owner
-        if owner.ended_ns:
+        if owner.judged:
             self._note_return(session)
-        elif owner is self.process_owner or not session.uneventful:
+        elif owner is self.process_owner or not session.nothing_lost:
             return
         owner.sessions.pop(session, None)
         self._ledger.settle(session, self.clock())
@@ -181,7 +181,7 @@ class SessionWatch:
     def session_reopened(self, session: SessionRecord) -> None:
         """Count a session as open again."""
         self._ledger.reopen(session, self.clock())
-        if session.owner.ended_ns:
+        if session.owner.judged:
             self._await_collection(session)
         else:
             session.owner.sessions[session] = None
@@ -256,7 +256,7 @@ class SessionWatch:
     def _bury(self, session: SessionRecord, now_ns: int) -> None:
         session.end_transaction(now_ns)
         owner = session.owner
-        if session.folded or (owner is not self.process_owner and not owner.ended_ns):
+        if session.folded or (owner is not self.process_owner and not owner.judged):
             return
         if session.reported is None:
             self._report(sw103.check_session(session))
@@ -266,7 +266,10 @@ class SessionWatch:
 
     def _settle_hold(self, hold: ConnectionHold, now_ns: int) -> None:
         owner = hold.owner
-        if (owner is self.process_owner or owner.ended_ns) and hold in owner.holds:
+        done_with = (
+            owner is self.process_owner or owner.judged or len(owner.holds) > MANY_OF_ONE_OWNER
+        )
+        if done_with and hold in owner.holds:
             del owner.holds[hold]
             if hold.reported is None:
                 self._report(sw103.check_connection(hold))

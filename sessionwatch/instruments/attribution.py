@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from asyncio import Task, current_task
 from asyncio.events import _get_running_loop
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.recorder import Recorder
+from sessionwatch.records.session import SessionRecord
 
 current_owner: ContextVar[Owner | None] = ContextVar("sessionwatch_owner", default=None)
 """The request or job that this task or thread works for."""
@@ -37,6 +39,13 @@ def running_task() -> Task[Any] | None:
     """Return the asyncio task that runs in this thread, if any."""
     loop = _get_running_loop()
     return None if loop is None else current_task(loop)
+
+
+def note_task(session: SessionRecord) -> None:
+    """Remember the task that uses the session last, when it is another than the owner's own."""
+    task = running_task()
+    if task is not None and task is not session.owner.task:
+        session.task = weakref.ref(task)
 
 
 def owner_now() -> Owner | None:

@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, Si
 from sessionwatch.instruments.attribution import guarded, owner_now
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.owner import Owner
+from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.stack import Stack
 from sessionwatch.records.transaction import Outcome
@@ -119,7 +119,7 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
     record.taken(hold)
     if stack is not None:
         owner.holds[hold] = None
-        if owner is recorder.process_owner:
+        if owner is recorder.process_owner or len(owner.holds) > MANY_OF_ONE_OWNER:
             recorder.tidy()
 
 

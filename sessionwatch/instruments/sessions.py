@@ -11,15 +11,13 @@ from typing import Any
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, SessionTransaction
 
-from sessionwatch.instruments.attribution import guarded, owner_now, running_task
+from sessionwatch.instruments.attribution import guarded, note_task, owner_now
 from sessionwatch.instruments.holds import end_unnoticed, hold_of
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.stacks import capture_application
+from sessionwatch.records.owner import MANY_OF_ONE_OWNER
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
-
-SESSIONS_BEFORE_FOLDING = 256
-"""How many sessions an owner may have until those that are done with are summed up at once."""
 
 _ATTRIBUTE = "_sessionwatch"
 
@@ -43,9 +41,7 @@ def session_opened(session: Session) -> None:
     recorder = owner.recorder
     stack, scoped = recorder.capture(sys._getframe(3))
     record = SessionRecord(owner, recorder.clock(), stack, scoped)
-    task = running_task()
-    if task is not None and task is not owner.task:
-        record.task = weakref.ref(task)
+    note_task(record)
     session.__dict__[_ATTRIBUTE] = record
     if owner is recorder.process_owner:
         notify_when_collected(record, session)
@@ -53,7 +49,7 @@ def session_opened(session: Session) -> None:
         recorder.tidy()
         return
     record.reference = weakref.ref(session)
-    if owner.ended_ns:
+    if owner.judged:
         recorder.session_opened_late(record)
     else:
         owner.sessions[record] = None
@@ -77,6 +73,7 @@ def notify_when_collected(record: SessionRecord, session: Session) -> None:
     record.reference = notice
 
 
+@guarded
 def _collected(notice: weakref.ref[Session]) -> None:
     """Note that a session is gone; runs in the garbage collector, so it takes no lock."""
     if isinstance(notice, _Notice):
@@ -108,7 +105,7 @@ def session_closed(session: Session) -> None:
     record = record_of(session)
     if record is not None:
         owner = record.owner
-        if owner.ended_ns or len(owner.sessions) > SESSIONS_BEFORE_FOLDING:
+        if owner.judged or len(owner.sessions) > MANY_OF_ONE_OWNER:
             owner.recorder.session_settled(record)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import TextClause
 from sqlalchemy.engine import Connection
 
-from sessionwatch.instruments.attribution import guarded
+from sessionwatch.instruments.attribution import guarded, note_task
 from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.connection import ConnectionHold
@@ -31,16 +31,25 @@ _WRITING = re.compile(
 def statement_began(connection: Connection) -> ConnectionHold | None:
     """Note that a connection is busy."""
     hold = hold_of(connection)
-    if hold is not None and not hold.running_since_ns:
-        hold.running_since_ns = hold.owner.recorder.clock()
+    if hold is not None:
+        if not hold.running_since_ns:
+            hold.running_since_ns = hold.owner.recorder.clock()
+        if hold.session is not None:
+            note_task(hold.session)
     return hold
 
 
 @guarded
 def statement_ended(
-    connection: Connection, hold: ConnectionHold, statement: Any, result: Any
+    connection: Connection, hold: ConnectionHold | None, statement: Any, result: Any
 ) -> None:
-    """Count a statement that came through, and a write if it changed rows."""
+    """Count a statement that came through, and a write if it changed rows.
+
+    There was no hold before it if the connection had been invalidated: there may be one now.
+    """
+    hold = hold or hold_of(connection)
+    if hold is None:
+        return
     _note_end(hold)
     context = getattr(result, "context", None)
     text = context.statement if context is not None else _own_text(statement)
@@ -93,7 +102,8 @@ def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
         writes = True
     else:
         writes = text is not None and _WRITING.match(text) is not None
-    if not writes or getattr(statement, "is_insert", False):
+    inserts_values = getattr(statement, "is_insert", False) and statement.select is None
+    if not writes or inserts_values:
         return writes
     return getattr(result, "rowcount", -1) != 0 or result.returns_rows
 
@@ -120,12 +130,11 @@ def _wrap_execution(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def execute(self: Connection, statement: Any, *arguments: Any, **options: Any) -> Any:
         hold = statement_began(self)
-        if hold is None:
-            return original(self, statement, *arguments, **options)
         try:
             result = original(self, statement, *arguments, **options)
         except BaseException as error:
-            statement_failed(hold, error)
+            if hold is not None:
+                statement_failed(hold, error)
             raise
         statement_ended(self, hold, statement, result)
         return result

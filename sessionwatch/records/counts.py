@@ -23,8 +23,9 @@ class Counts:
     """Root transactions with writes that ended with neither commit nor explicit rollback."""
     flushes: int = 0
     statements: int = 0
+    """Calls that executed something; an INSERT that SQLAlchemy sends in batches is one."""
     writes: int = 0
-    """Statements that changed rows."""
+    """Those of them that changed rows."""
     checkouts: int = 0
     checkins: int = 0
     held_ns: int = 0

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sessionwatch.records.transaction import TransactionRecord
 
 
+MANY_OF_ONE_OWNER = 256
+"""How many sessions or connections an owner may have until those done with are summed up early."""
+
+
 class Owner:
     """A request, a job or the process; the times are in nanoseconds, 0 for never."""
 
@@ -25,6 +29,7 @@ class Owner:
         "endpoint",
         "error",
         "holds",
+        "judged",
         "kind",
         "locate",
         "name",
@@ -48,6 +53,7 @@ class Owner:
         self.status: int | None = None
         self.error: str | None = None
         self.cancelled = False
+        self.judged = False
         self.sessions: dict[SessionRecord, None] = {}
         self.holds: dict[ConnectionHold, None] = {}
         self.task: Any = None

@@ -91,6 +91,15 @@ class SessionRecord:
         return self.closed_ns > 0 and not self.transactions and not self.reclaimed
 
     @property
+    def nothing_lost(self) -> bool:
+        """Whether the session is closed, and all that it wrote is committed."""
+        return (
+            self.closed_ns > 0
+            and not self.reclaimed
+            and all(each.outcome is Outcome.COMMITTED for each in self.transactions or ())
+        )
+
+    @property
     def writes_uncommitted(self) -> int:
         """How many writes the last transaction held when it ended, or holds, uncommitted."""
         transaction = self.transaction or self.last_ended

@@ -68,14 +68,14 @@ NO_STACK = Stack(())
 """What stands where no stack was kept."""
 
 
-@lru_cache(maxsize=4096)
 def _frame(code: CodeType, instruction: int) -> Frame:
-    return Frame(
-        file=_display_path(code.co_filename),
-        line=_line_number(code, instruction),
-        function=code.co_name,
-        origin=origin_of(code.co_filename),
-    )
+    return _frame_at(code.co_filename, _line_number(code, instruction), code.co_name)
+
+
+@lru_cache(maxsize=4096)
+def _frame_at(filename: str, line: int, function: str) -> Frame:
+    """Return the frame; not cached by the code, which is equal to that of a copied file."""
+    return Frame(_display_path(filename), line, function, origin_of(filename))
 
 
 def _line_number(code: CodeType, instruction: int) -> int:
