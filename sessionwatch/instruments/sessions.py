@@ -122,6 +122,7 @@ def transaction_created(session: Session, transaction: SessionTransaction) -> No
         if record.closed_ns:
             record.owner.recorder.session_reopened(record)
             record.closed_ns = 0
+            record.reopened = True
         begun = record.transaction = TransactionRecord(record.owner.recorder.clock())
         if isinstance(session.bind, Connection):
             begun.joined = _joining(session, session.bind)

@@ -40,6 +40,7 @@ class SessionRecord:
         "owner",
         "reclaimed",
         "reference",
+        "reopened",
         "reported",
         "rolled_back",
         "savepoints_released",
@@ -61,6 +62,7 @@ class SessionRecord:
         self.collected = False
         self.folded = False
         self.reclaimed = 0
+        self.reopened = False
         self.reference: weakref.ref[Any] | None = None
         self.reported: Any = None
         self.task: weakref.ref[Any] | None = None

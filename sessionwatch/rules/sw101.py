@@ -24,6 +24,12 @@ RULE = Rule(
     ),
 )
 
+_FIX_OF_A_REOPENED_SESSION = (
+    "Give what outlives the session (a streaming response, a background task, a lazy load while "
+    "the answer is made) a session of its own; `Session(close_resets_only=False)` makes the reuse "
+    "raise where it happens."
+)
+
 
 def check(owner: Owner) -> Iterator[Finding]:
     """Find sessions, and connections without a session, that are still out."""
@@ -48,7 +54,7 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
         return
     is_or_are = "is" if len(holds) == 1 else "are"
     what = (
-        f"{owner.label} opened a session{at(session.opened_at)} and never closed it; "
+        f"{owner.label} opened a session{at(session.opened_at)} {_neglect(session)}; "
         f"{plural(len(holds), 'connection')} of the pool {is_or_are} still out "
         f"({holds[0].pool.usage})"
     )
@@ -64,4 +70,11 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
         related=("SW203",) if lost else (),
         details={"connections_out": len(holds), "uncommitted_writes": writes},
         leaked=session,
+        fix=_FIX_OF_A_REOPENED_SESSION if session.reopened else None,
     )
+
+
+def _neglect(session: SessionRecord) -> str:
+    if session.reopened:
+        return "and used it again after it had been closed, which nobody closed a second time"
+    return "and never closed it"

@@ -1,0 +1,35 @@
+"""What `import sessionwatch` costs, and what it offers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import sessionwatch
+
+
+def test_import_takes_only_what_a_production_application_needs():
+    program = (
+        "import sys, sessionwatch; "
+        "print([name for name in ('click', 'rich', 'uvicorn', 'httpx') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_import_does_without_greenlet():
+    """SQLAlchemy 2.1 installs no greenlet, and its asyncio cannot be imported then."""
+    program = "import sys; sys.modules['greenlet'] = None; import sessionwatch; print('fine')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "fine"
+
+
+def test_public_names_are_sorted_there_and_under_a_dozen():
+    assert sessionwatch.__all__ == sorted(sessionwatch.__all__)
+    assert len(sessionwatch.__all__) < 12
+    for name in sessionwatch.__all__:
+        assert getattr(sessionwatch, name).__doc__
