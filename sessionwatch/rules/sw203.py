@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sessionwatch.records.owner import Owner
+from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Outcome, TransactionRecord
 from sessionwatch.rules import sw301
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
@@ -33,7 +34,7 @@ def check(owner: Owner) -> Iterator[Finding]:
     if not owner.acknowledged or owner.cancelled:
         return
     for session, transaction in owner.written_transactions():
-        if transaction.outcome is not Outcome.DISCARDED or not session.closed_ns:
+        if transaction.outcome is not Outcome.DISCARDED or _went_with(session, transaction):
             continue
         if sw301.lost(owner, transaction):
             continue
@@ -44,6 +45,11 @@ def check(owner: Owner) -> Iterator[Finding]:
             session.opened_at,
             details={"writes": transaction.writes},
         )
+
+
+def _went_with(session: SessionRecord, transaction: TransactionRecord) -> bool:
+    """Whether the garbage collector took the transaction along with its unclosed session."""
+    return session.collected and not session.closed_ns and transaction is session.last_ended
 
 
 def _how(transaction: TransactionRecord) -> str:

@@ -1,0 +1,86 @@
+"""An application with a leak in it, and a way to ask its debug page."""
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import create_engine, insert
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+import sessionwatch
+
+PATH = "/debug/sessions"
+SECRET = "hush-4711"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Note(Base):
+    __tablename__ = "web_notes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[str]
+
+
+@pytest.fixture
+def create_session(tmp_path):
+    engine = create_engine(f"sqlite:///{tmp_path / SECRET}.db")
+    Base.metadata.create_all(engine)
+    yield sessionmaker(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def leaky(create_session):
+    """Return an application whose `/notes/{number}` and `/looks/{number}` leak, but not `/fine`."""
+    app = FastAPI()
+    app.state.leaked = []
+
+    def get_db():
+        session = create_session()
+        yield session
+        session.close()
+
+    @app.get("/notes/{number}")
+    def read(number: int, session: Session = Depends(get_db)):
+        app.state.leaked.append(session)
+        session.execute(insert(Note).values(body=SECRET))
+        raise HTTPException(404, SECRET)
+
+    @app.get("/looks/{number}")
+    def look(number: int, session: Session = Depends(get_db)):
+        app.state.leaked.append(session)
+        session.get(Note, number)
+        raise HTTPException(404)
+
+    @app.get("/fine")
+    def fine(session: Session = Depends(get_db)):
+        return session.get(Note, 1)
+
+    yield app
+    for session in app.state.leaked:
+        session.close()
+
+
+@pytest.fixture
+def watch_settings():
+    return sessionwatch.Settings(log_findings=False)
+
+
+@pytest.fixture
+def app(leaky, watch_settings):
+    watch = sessionwatch.install(leaky, watch_settings)
+    yield leaky
+    watch.stop()
+
+
+def ask(app, path=PATH, client="127.0.0.1", base_url="http://127.0.0.1", **arguments):
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=(client, 5000))
+        async with httpx.AsyncClient(transport=transport, base_url=base_url) as session:
+            return await session.get(path, **arguments)
+
+    return asyncio.run(send())
