@@ -34,8 +34,10 @@ class Narrowing:
         return any(bind is not None and bind.engine in self._engines for bind in binds)
 
     def pool(self, pool: Any) -> bool:
-        """Whether a pool is an engine's that is watched; all are when only classes are named."""
-        return not self._engines or any(engine.pool is pool for engine in self._engines)
+        """Whether a pool is an engine's that is watched; all are when classes are named."""
+        if self._everything or self._classes:
+            return True
+        return any(engine.pool is pool for engine in self._engines)
 
 
 def _binds_by_mapper(session: Session) -> dict[Any, Any]:

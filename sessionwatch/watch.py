@@ -6,8 +6,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, Self
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar
 
 from sessionwatch.child_tasks import call_when_done, tasks_that_hold
 from sessionwatch.instruments.attribution import current_owner, running_task
@@ -24,13 +24,14 @@ from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
-from sessionwatch.rules import sw101, sw103, sw501
+from sessionwatch.rules import sw101, sw103, sw203, sw501
 from sessionwatch.rules.catalog import OWNER_RULES
 from sessionwatch.rules.rule import Finding
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
 
 _RETURNS_BEFORE_TIDYING = 64
+_T = TypeVar("_T")
 
 
 class SessionWatch:
@@ -232,6 +233,7 @@ class SessionWatch:
     def _judge_late(self, session: SessionRecord) -> None:
         try:
             self._report(sw101.check_session(session))
+            self._report(sw203.check_session(session))
         except Exception:  # noqa: BLE001
             self.hook_failed("judge_late")
 
@@ -245,36 +247,32 @@ class SessionWatch:
 
     def _judge_collected(self) -> None:
         """Judge what the garbage collector took, now that locks may be held again."""
-        now_ns = self.clock()
-        while self._collected:
-            with suppress(IndexError):
-                self._bury(self._collected.popleft(), now_ns)
-        while self._returned:
-            with suppress(IndexError):
-                self._settle_hold(self._returned.popleft(), now_ns)
+        _drain(self._collected, self._bury, self.hook_failed)
+        _drain(self._returned, self._settle_hold, self.hook_failed)
 
-    def _bury(self, session: SessionRecord, now_ns: int) -> None:
+    def _bury(self, session: SessionRecord) -> None:
+        now_ns = self.clock()
         session.end_transaction(now_ns)
         owner = session.owner
         if session.folded or (owner is not self.process_owner and not owner.judged):
             return
+        owner.sessions.pop(session, None)
+        self._ledger.settle(session, now_ns)
         if session.reported is None:
             self._report(sw103.check_session(session))
         self._note_return(session)
-        owner.sessions.pop(session, None)
-        self._ledger.settle(session, now_ns)
 
-    def _settle_hold(self, hold: ConnectionHold, now_ns: int) -> None:
+    def _settle_hold(self, hold: ConnectionHold) -> None:
         owner = hold.owner
         done_with = (
             owner is self.process_owner or owner.judged or len(owner.holds) > MANY_OF_ONE_OWNER
         )
         if done_with and hold in owner.holds:
             del owner.holds[hold]
+            self._ledger.settle_hold(hold, self.clock())
             if hold.reported is None:
                 self._report(sw103.check_connection(hold))
             self._note_return(hold)
-            self._ledger.settle_hold(hold, now_ns)
 
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
@@ -289,3 +287,16 @@ class SessionWatch:
         if leaked.reported is not None:
             self._ledger.note_return(leaked.reported)
             leaked.reported = None
+
+
+def _drain(queue: deque[_T], handle: Callable[[_T], None], failed: Callable[[str], None]) -> None:
+    """Handle all that waits, even if another thread does the same, or if handling one raises."""
+    while True:
+        try:
+            waiting = queue.popleft()
+        except IndexError:
+            return
+        try:
+            handle(waiting)
+        except Exception:  # noqa: BLE001
+            failed(handle.__name__)

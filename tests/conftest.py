@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import Engine, ForeignKey, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.pool import Pool, QueuePool
 
 import sessionwatch
 from sessionwatch import SessionWatch, Settings, Snapshot
@@ -74,7 +75,7 @@ NO_SUCH_ITEM = 999
 class Tally:
     """An independent count: what one engine's own events say, with nothing of sessionwatch."""
 
-    EVENTS = {
+    EVENTS: ClassVar[dict[str, str]] = {
         "begin": "begin",
         "commit": "commit",
         "rollback": "rollback",
@@ -208,9 +209,15 @@ def make_engine(database_path: Path) -> Iterator[Callable[..., Engine]]:
         return engine
 
     yield make
-    gc.collect()
+    if any(_lends(engine.pool) for engine in engines):
+        gc.collect()
     for engine in engines:
         engine.dispose()
+
+
+def _lends(pool: Pool) -> bool:
+    """Whether a connection of the pool may be out, for the garbage collector to bring back."""
+    return not isinstance(pool, QueuePool) or pool.checkedout() > 0
 
 
 def _set_up_connection(connection: Any, entry: Any) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 
 import pytest
 from sqlalchemy import create_engine, select
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from sessionwatch import Owner, SessionWatch, SessionWatchMiddleware, Settings
-from sessionwatch.rules import sw101
+from sessionwatch.rules import sw101, sw103
 
 ONE = select(1)
 
@@ -82,11 +84,17 @@ def test_owners_nest(watch, seen, make_session):
 
 def test_exception_passes_through_the_owner_unchanged(watch, seen, make_session):
     error = ValueError("mine")
-    with pytest.raises(ValueError, match="mine") as caught, watch.owner("job"):
-        session = make_session()
-        session.execute(ONE)
-        raise error
-    session.close()
+    sessions = []
+
+    def work():
+        with watch.owner("job"):
+            sessions.append(make_session())
+            sessions[0].execute(ONE)
+            raise error
+
+    with pytest.raises(ValueError, match="mine") as caught:
+        work()
+    sessions[0].close()
     assert caught.value is error
     assert seen.only_finding("SW101")["owner"]["error"] == "ValueError"
     assert "mine" not in str(seen.snapshot.to_dict())
@@ -199,6 +207,32 @@ class TestOnly:
         leaked.close()
         assert read(watch).codes == []
         assert read(watch).counts("statements", "checkouts") == {"statements": 1, "checkouts": 1}
+
+    def test_engine_and_session_class_together(self, make_watch, read, make_engine):
+        engine, other = make_engine(), make_engine()
+        watch = make_watch(only=[engine, self.OwnSession])
+        with watch.owner("job"):
+            leaked = [self.OwnSession(other), Session(other)]
+            for session in leaked:
+                session.execute(ONE)
+        assert read(watch).codes == ["SW101"]
+        assert read(watch).counts("opened", "statements", "checkouts") == {
+            "opened": 1,
+            "statements": 1,
+            "checkouts": 1,
+        }
+        for session in leaked:
+            session.close()
+
+    def test_engine_narrows_timeouts_too(self, make_watch, read, make_engine):
+        tiny = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.001}
+        engine, other = make_engine(**tiny), make_engine(**tiny)
+        watch = make_watch(only=[engine])
+        for each in (engine, other):
+            with each.connect(), pytest.raises(PoolTimeoutError):
+                each.connect()
+        assert read(watch).codes == ["SW501"]
+        assert len(read(watch).snapshot.pools) == 1
 
     def test_session_that_is_not_meant_may_leak(self, make_watch, read, engine):
         watch = make_watch(only=[self.OwnSession])
@@ -375,6 +409,29 @@ class TestChildTasks:
             "checkins": 1,
         }
 
+    def test_child_that_opens_after_its_owner_ended_and_loses_writes(
+        self, watch, seen, run_async, make_session, models
+    ):
+        async def body(engine):
+            go_on = asyncio.Event()
+
+            async def child():
+                await go_on.wait()
+                with make_session() as session:
+                    session.add(models.Item(name="a"))
+                    session.flush()
+
+            with watch.owner("job"):
+                task = asyncio.create_task(child())
+                await asyncio.sleep(0)
+            go_on.set()
+            await task
+            await asyncio.sleep(0)
+
+        run_async(body)
+        assert seen.counts("opened", "discarded") == {"opened": 1, "discarded": 1}
+        assert seen.codes == ["SW203"]
+
     def test_request_with_a_child_that_closes_later(
         self, watch, watched, seen, run_async, make_session
     ):
@@ -436,6 +493,24 @@ class TestOwnFailures:
         assert seen.snapshot.internal_errors["count"] == 1
         assert seen.codes == ["SW203"]
         assert seen.totals["owners"] == 1
+
+    @pytest.mark.parametrize("kind", ["session", "core"])
+    def test_rule_that_raises_over_what_was_collected(
+        self, watch, seen, engine, make_session, monkeypatch, kind
+    ):
+        def raises(record):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(sw103, "check_session", raises)
+        monkeypatch.setattr(sw103, "check_connection", raises)
+        if kind == "session":
+            make_session().execute(ONE)
+        else:
+            engine.connect().execute(ONE)
+        gc.collect()
+        assert seen.snapshot.internal_errors["count"] == 1
+        assert seen.snapshot.internal_errors["count"] == 1
+        assert seen.counts("checkouts", "checkins") == {"checkouts": 1, "checkins": 1}
 
     @pytest.mark.parametrize("part", ["handler", "filter"])
     def test_log_handler_that_raises(self, watch, seen, make_session, part):

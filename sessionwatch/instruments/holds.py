@@ -62,14 +62,9 @@ def hold_of(connection: Connection) -> ConnectionHold | None:
 def _find_hold(connection: Connection) -> ConnectionHold | None:
     if connection.closed or connection.invalidated:
         return None
-    proxy = connection.connection
-    holds = proxy.record_info and proxy.record_info.get(_KEY)
-    if not holds:
+    hold: ConnectionHold | None = connection.connection.__dict__.get(_KEY)
+    if hold is None or hold.returned_ns:
         return None
-    if len(holds) == 1:
-        hold: ConnectionHold = holds[0]
-    else:
-        hold = next((each for each in holds if each.proxy() is proxy), holds[-1])
     if not hold.pool.name:
         hold.pool.name = _display_url(connection)
     return hold
@@ -116,6 +111,7 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
     stack = _stack_of_core_checkout(owner, sys._getframe(3))
     hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack)
     holds.append(hold)
+    proxy.__dict__[_KEY] = hold
     record.taken(hold)
     if stack is not None:
         owner.holds[hold] = None
@@ -183,6 +179,8 @@ def _ending(holds: list[ConnectionHold]) -> ConnectionHold:
 def timed_out(pool: Pool, owner: Owner, since_ns: int) -> None:
     """Report that nobody returned a connection in time."""
     recorder = owner.recorder
+    if not recorder.watches_pool(pool):
+        return
     stack, _ = recorder.capture(sys._getframe(3))
     recorder.pool_timed_out(owner, _pool_record(pool), recorder.clock() - since_ns, stack)
 

@@ -159,11 +159,11 @@ def transaction_began(
         else:
             record.holds.append(hold)
         return
-    hold.lent_to = record
     if record.lent is None:
-        record.lent = [hold]
-    else:
+        record.lent = []
+    if hold not in record.lent:
         record.lent.append(hold)
+        hold.borrowers = [*(hold.borrowers or ()), record]
     joined = record.transaction
     if joined and joined.joined is Joining.NOT and connection.in_nested_transaction():
         joined.joined = Joining.SAVEPOINT

@@ -21,8 +21,12 @@ from sessionwatch.records.connection import ConnectionHold
 
 _COMMENTS = r"(?:\s+|/\*.*?\*/|--[^\n]*\n)*"
 _WRITING = re.compile(
-    _COMMENTS + r"(?:(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b"
-    r"|WITH\b.*\b(?:INSERT|UPDATE|DELETE|MERGE)\b)",
+    _COMMENTS + r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_WRITING_AFTER_WITH = re.compile(
+    _COMMENTS + r"WITH\b.*(?:\bAS\s*(?:NOT\s+)?(?:MATERIALIZED\s*)?\(|\))\s*"
+    r"(?:INSERT|UPDATE|DELETE|MERGE)\b",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -53,7 +57,7 @@ def statement_ended(
     _note_end(hold)
     context = getattr(result, "context", None)
     text = context.statement if context is not None else _own_text(statement)
-    session = hold.session or hold.lent_to
+    session = hold.user
     wrote = _changes_rows(statement, text, result)
     if session is None:
         hold.statements += 1
@@ -74,7 +78,7 @@ def statement_ended(
 def statement_failed(hold: ConnectionHold, error: BaseException) -> None:
     """Note that a statement raised, with the name of the error alone."""
     _note_end(hold)
-    session = hold.session or hold.lent_to
+    session = hold.user
     if session is None:
         hold.statements += 1
     else:
@@ -101,11 +105,23 @@ def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
     if getattr(statement, "is_dml", False):
         writes = True
     else:
-        writes = text is not None and _WRITING.match(text) is not None
-    inserts_values = getattr(statement, "is_insert", False) and statement.select is None
-    if not writes or inserts_values:
+        writes = text is not None and bool(_WRITING.match(text) or _WRITING_AFTER_WITH.match(text))
+    if not writes or _inserts_for_certain(statement):
         return writes
     return getattr(result, "rowcount", -1) != 0 or result.returns_rows
+
+
+def _inserts_for_certain(statement: Any) -> bool:
+    """Whether a statement adds the rows that it is given, which not every driver counts.
+
+    An INSERT from a SELECT may add none, nor need one with ON CONFLICT, which SQLAlchemy keeps as
+    `_post_values_clause` (sql/dml.py, 2.0 and 2.1).
+    """
+    return (
+        getattr(statement, "is_insert", False)
+        and statement.select is None
+        and getattr(statement, "_post_values_clause", None) is None
+    )
 
 
 def _own_text(statement: Any) -> str | None:

@@ -18,11 +18,11 @@ class ConnectionHold:
     """A connection from its checkout to its return; the times are in nanoseconds."""
 
     __slots__ = (
+        "borrowers",
         "busy_ns",
         "checked_out_at",
         "checked_out_ns",
         "last_used_ns",
-        "lent_to",
         "owner",
         "pool",
         "proxy",
@@ -49,7 +49,7 @@ class ConnectionHold:
         self.checked_out_ns = self.last_used_ns = checked_out_ns
         self.checked_out_at = checked_out_at
         self.session: SessionRecord | None = None
-        self.lent_to: SessionRecord | None = None
+        self.borrowers: list[SessionRecord] | None = None
         self.reported: Any = None
         self.returned_ns = 0
         self.reclaimed = False
@@ -61,6 +61,13 @@ class ConnectionHold:
     def opened_at(self) -> Stack | None:
         """Where the holder was opened: the session, or the connection where there is none."""
         return self.session.opened_at if self.session is not None else self.checked_out_at
+
+    @property
+    def user(self) -> SessionRecord | None:
+        """The session that works on it: its own, or the newest of those that it is lent to."""
+        if self.borrowers:
+            return self.borrowers[-1]
+        return self.session
 
     def held_ns(self, now_ns: int) -> int:
         """Return how long the connection has been out, or was."""
@@ -79,6 +86,7 @@ class ConnectionHold:
         self.returned_ns = now_ns
         self.reclaimed = reclaimed
         self.running_since_ns = 0
+        held_ns = now_ns - self.checked_out_ns
         self.pool.returned(self)
         session = self.session
         if session is None:
@@ -86,8 +94,8 @@ class ConnectionHold:
         else:
             session.checkins += 1
             session.reclaimed += reclaimed
-            session.held_ns += self.held_ns(now_ns)
-            session.idle_ns += self.idle_ns(now_ns)
+            session.held_ns += held_ns
+            session.idle_ns += max(0, held_ns - self.busy_ns)
             if not reclaimed and session.holds and self in session.holds:
                 session.holds.remove(self)
 

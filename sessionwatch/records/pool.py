@@ -75,7 +75,7 @@ class PoolRecord:
     def returned(self, hold: ConnectionHold) -> None:
         """Note a return; atomic steps only, as the garbage collector calls it anywhere."""
         if self.holds.pop(hold, _ABSENT) is None:
-            self._returned.append(hold.held_ns(hold.returned_ns))
+            self._returned.append(hold.returned_ns - hold.checked_out_ns)
 
     def totals(self) -> tuple[int, int, int]:
         """Return checkouts, checkins and the nanoseconds that returned connections were held."""

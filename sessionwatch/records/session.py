@@ -138,7 +138,8 @@ class SessionRecord:
         self.transaction = None
         self.last_ended = transaction
         for hold in self.lent or ():
-            hold.lent_to = None
+            if hold.borrowers:
+                hold.borrowers.remove(self)
         self.lent = None
         if transaction.outcome is Outcome.OPEN:
             transaction.outcome = Outcome.DISCARDED

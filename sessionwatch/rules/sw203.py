@@ -31,12 +31,18 @@ def check(owner: Owner) -> Iterator[Finding]:
 
     Those of a session that was never closed at all are named by SW101 and SW103.
     """
+    for session in list(owner.sessions):
+        yield from check_session(session)
+
+
+def check_session(session: SessionRecord) -> Iterator[Finding]:
+    """Find such transactions of one session."""
+    owner = session.owner
     if not owner.acknowledged or owner.cancelled:
         return
-    for session, transaction in owner.written_transactions():
-        if transaction.outcome is not Outcome.DISCARDED or _went_with(session, transaction):
-            continue
-        if sw301.lost(owner, transaction):
+    for transaction in session.written_transactions():
+        discarded = transaction.at_stake and transaction.outcome is Outcome.DISCARDED
+        if not discarded or _went_with(session, transaction) or sw301.lost(owner, transaction):
             continue
         yield RULE.finding(
             owner,

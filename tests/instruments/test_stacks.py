@@ -183,4 +183,4 @@ def test_sessionmaker_in_a_helper_names_the_helper_first(seen, engine):
     session = get_session()
     (shown,) = seen.snapshot.open_sessions
     session.close()
-    assert [frame["function"] for frame in shown["stack"]][0] == "get_session"
+    assert shown["stack"][0]["function"] == "get_session"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import delete, insert, literal, select, text, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,7 @@ TEXT_READS = [
     "SELECT * FROM item",
     "  select 'INSERT INTO item' ",
     "WITH one AS (SELECT 1) SELECT * FROM one",
+    "WITH one AS (SELECT 'insert, update, delete' AS name) SELECT name AS \"update\" FROM one",
     "PRAGMA foreign_keys",
     "UPDATE item SET name = 'b' WHERE name = 'nobody'",
     "DELETE FROM item WHERE name = 'nobody'",
@@ -86,7 +88,16 @@ def test_constructed_statements_that_change_no_row_are_no_writes(session, writes
     session.execute(delete(item).where(item.name == "nobody"))
     nothing = select(literal("b")).where(literal(1) == 0)
     session.execute(insert(item.__table__).from_select(["name"], nothing))
+    known = sqlite.insert(item).values(name="a")
+    session.execute(known.on_conflict_do_nothing())
     assert writes() == 0
+
+
+def test_insert_that_meets_a_conflict_and_changes_the_row_is_a_write(session, writes, models):
+    known = sqlite.insert(models.Item).values(name="a")
+    session.execute(known.on_conflict_do_update(index_elements=["name"], set_={"name": "b"}))
+    session.execute(known.on_conflict_do_nothing())
+    assert writes() == 2
 
 
 def test_flushes_count_as_their_statements_do(seen, session, writes, tally, models):

@@ -113,9 +113,8 @@ def test_write_that_a_savepoint_took_back_is_not_discarded(seen, savepoint_engin
 
 
 def test_savepoint_release_and_then_close_discards(seen, savepoint_engine, models, rows):
-    with Session(savepoint_engine) as session:
-        with session.begin_nested():
-            session.add(models.Item(name="a"))
+    with Session(savepoint_engine) as session, session.begin_nested():
+        session.add(models.Item(name="a"))
     assert _ends(seen) == {"savepoints_released": 1, "discarded": 1}
     assert rows() == 0
 
@@ -131,12 +130,15 @@ def test_rollback_with_a_savepoint_open_is_one_rollback(seen, savepoint_engine, 
 
 
 def test_failed_flush_in_a_savepoint(seen, savepoint_engine, models, rows):
+    def add_again(session):
+        with session.begin_nested():
+            session.add(models.Item(name="a"))
+
     with Session(savepoint_engine) as session:
         session.add(models.Item(name="a"))
         session.flush()
-        with pytest.raises(IntegrityError), session.begin_nested():
-            session.add(models.Item(name="a"))
-            session.flush()
+        with pytest.raises(IntegrityError):
+            add_again(session)
         session.commit()
     assert _ends(seen) == {"committed": 1}
     assert rows() == 1

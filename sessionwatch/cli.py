@@ -1,0 +1,156 @@
+"""The command line: a thin edge that reads options, runs the lab and prints its report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from sessionwatch.lab.report import Report
+    from sessionwatch.lab.runner import Plan
+
+_INTERRUPTED = 130
+_LARGEST_POOL = 15
+"""Twice this many requests must fit into the forty threads that FastAPI runs sync code in."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sessionwatch")
+def main() -> None:
+    """Name the SQLAlchemy session that leaked, the request and the line that opened it."""
+
+
+@main.command()
+@click.option("--database-url", metavar="URL", help="Where to run; default: an embedded SQLite.")
+@click.option("--async", "is_async", is_flag=True, help="Run the AsyncSession variants.")
+@click.option(
+    "--variant", "variants", multiple=True, metavar="KEY", help="Only this get_db; again for more."
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="KEY",
+    help="Only this scenario; again for more.",
+)
+@click.option("--list", "only_list", is_flag=True, help="List variants and scenarios, run nothing.")
+@click.option(
+    "--repeat", type=click.IntRange(1), default=1, help="Measure every cell so many times."
+)
+@click.option(
+    "--pool-size",
+    type=click.IntRange(1, _LARGEST_POOL),
+    default=5,
+    show_default=True,
+    help="Connections in the pool.",
+)
+@click.option(
+    "--seed", type=int, help="Shuffle the order of the scenarios, the same for the same seed."
+)
+@click.option(
+    "--fail-on", multiple=True, metavar="CODE|SEVERITY", help="Exit 1 when such a finding was made."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+def compare(
+    database_url: str | None,
+    is_async: bool,
+    variants: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    only_list: bool,
+    repeat: int,
+    pool_size: int,
+    seed: int | None,
+    fail_on: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run every classic get_db on a real server, and check each verdict against the database.
+
+    Exit status: 0 done, 1 two testimonies disagree or --fail-on is met, 2 wrong usage.
+    """
+    from sessionwatch.lab.errors import LabError
+
+    try:
+        if only_list:
+            _print_list(is_async)
+            return
+        from sessionwatch.lab.fail_on import check_condition
+
+        conditions = tuple(check_condition(condition) for condition in fail_on)
+        plan = _make_plan(
+            database_url,
+            is_async,
+            variants,
+            scenarios,
+            repeat=repeat,
+            pool_size=pool_size,
+            seed=seed,
+        )
+        report = _run(plan, conditions)
+    except LabError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        click.echo(
+            "sessionwatch: interrupted; the servers are ended, nothing is left behind", err=True
+        )
+        sys.exit(_INTERRUPTED)
+    _print_report(report, as_json)
+    sys.exit(report["exit_status"])
+
+
+def _make_plan(
+    database_url: str | None,
+    is_async: bool,
+    variants: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    **numbers: Any,
+) -> Plan:
+    from sessionwatch.lab.choice import choose_scenarios, choose_variants
+    from sessionwatch.lab.database import choose_database
+    from sessionwatch.lab.runner import Plan
+
+    return Plan(
+        variants=choose_variants(variants, is_async=is_async),
+        scenarios=choose_scenarios(scenarios),
+        database=choose_database(database_url, is_async=is_async),
+        **numbers,
+    )
+
+
+def _run(plan: Plan, conditions: tuple[str, ...]) -> Report:
+    from sessionwatch.lab.report import build_report
+    from sessionwatch.lab.runner import run
+    from sessionwatch.outlets.terminal_progress import progress_bar
+
+    # An ended terminal or a `kill` must clean up too, and Ctrl-C already does.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    started = time.monotonic()
+    with progress_bar(plan.steps) as progress:
+        measured = asyncio.run(run(plan, progress))
+    return build_report(plan, measured, fail_on=conditions, seconds=time.monotonic() - started)
+
+
+def _print_list(is_async: bool) -> None:
+    from sessionwatch.lab.choice import choose_scenarios, choose_variants
+    from sessionwatch.outlets.terminal import print_list
+
+    print_list(choose_variants((), is_async=is_async), choose_scenarios(()))
+
+
+def _print_report(report: Report, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    from sessionwatch.outlets.terminal import print_report
+
+    print_report(report)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"sessionwatch: {message}", err=True)
+    sys.exit(2)
