@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException
 from fastapi.responses import JSONResponse, StreamingResponse
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from demo_app.models import Account, AuditEntry, Item, Order, OrderLine
@@ -25,8 +25,9 @@ from demo_app.schemas import (
 )
 
 CHUNKS = 3
-ENDLESS_CHUNKS = 3000
 SECONDS_BETWEEN_CHUNKS = 0.01
+ENDLESS_CHUNKS = 300
+SECONDS_BETWEEN_ENDLESS_CHUNKS = 0.1
 NO_SUCH_ORDER = 999_999
 
 
@@ -55,9 +56,9 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
         return (await db.scalars(select(Account).order_by(Account.name))).all()
 
     @router.post("/transfer", response_model=list[AccountAnswer])
-    async def transfer(order: Transfer, db: AsyncSession = db_dependency) -> Any:
-        await move(db, order.source, -order.amount)
-        await move(db, order.target, order.amount)
+    async def transfer(wanted: Transfer, db: AsyncSession = db_dependency) -> Any:
+        await move(db, wanted.source, -wanted.amount)
+        await move(db, wanted.target, wanted.amount)
         await db.commit()
         return (await db.scalars(select(Account).order_by(Account.name))).all()
 
@@ -89,18 +90,18 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
         return {"order_id": "not a number"}
 
     @router.post("/transfer/split")
-    async def transfer_in_two_commits(order: Transfer, db: AsyncSession = db_dependency) -> Any:
-        await move(db, order.source, -order.amount)
+    async def transfer_in_two_commits(wanted: Transfer, db: AsyncSession = db_dependency) -> Any:
+        await move(db, wanted.source, -wanted.amount)
         await db.commit()
         raise RuntimeError("the power went out between the two commits")
 
     @router.post("/transfer/swallowed")
-    async def transfer_and_swallow(order: Transfer, db: AsyncSession = db_dependency) -> Any:
+    async def transfer_and_swallow(wanted: Transfer, db: AsyncSession = db_dependency) -> Any:
         try:
-            await move(db, order.source, -order.amount)
+            await move(db, wanted.source, -wanted.amount)
             raise RuntimeError("the other account cannot be reached")
         except RuntimeError as error:
-            return JSONResponse({"detail": str(error)}, status_code=order.error_status)
+            return JSONResponse({"detail": str(error)}, status_code=wanted.error_status)
 
     @router.post("/orders/deferred", response_model=OrderAnswer)
     async def order_what_commit_refuses(order: NewOrder, db: AsyncSession = db_dependency) -> Any:
@@ -125,16 +126,18 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
     @router.get("/orders/stream")
     async def order_and_stream(reference: str, db: AsyncSession = db_dependency) -> Any:
         await place(db, reference)
-        return StreamingResponse(count_orders(db, CHUNKS), media_type="text/plain")
+        counts = count_orders(db, CHUNKS, SECONDS_BETWEEN_CHUNKS)
+        return StreamingResponse(counts, media_type="text/plain")
 
     @router.get("/orders/stream-forever")
     async def order_and_stream_on(reference: str, db: AsyncSession = db_dependency) -> Any:
         await place(db, reference)
-        return StreamingResponse(count_orders(db, ENDLESS_CHUNKS), media_type="text/plain")
+        counts = count_orders(db, ENDLESS_CHUNKS, SECONDS_BETWEEN_ENDLESS_CHUNKS)
+        return StreamingResponse(counts, media_type="text/plain")
 
     @router.post("/burst/fail")
     async def look_and_refuse(order: NewOrder, db: AsyncSession = db_dependency) -> Any:
-        await db.scalars(select(Item))
+        (await db.scalars(select(Item))).all()
         await place(db, order.reference)
         raise HTTPException(400, "the shop is closed")
 
@@ -156,15 +159,24 @@ async def place(db: AsyncSession, reference: str) -> dict[str, Any]:
 
 
 async def move(db: AsyncSession, name: str, amount: int) -> None:
-    """Add `amount` coins to an account, or take them when it is negative."""
-    account = (await db.scalars(select(Account).where(Account.name == name))).one()
-    account.balance += amount
-    await db.flush()
+    """Add `amount` coins to an account, or take them when it is negative.
+
+    The database does the sum in one statement, so that of two transfers at once neither undoes
+    what the other did. Raises HTTPException 409 when the account is missing or would be overdrawn.
+    """
+    change = (
+        update(Account)
+        .where(Account.name == name, Account.balance + amount >= 0)
+        .values(balance=Account.balance + amount)
+        .returning(Account.id)
+    )
+    if (await db.scalars(change)).one_or_none() is None:
+        raise HTTPException(409, f"no account {name!r} has the coins for that")
 
 
-async def count_orders(db: AsyncSession, chunks: int) -> AsyncIterator[str]:
+async def count_orders(db: AsyncSession, chunks: int, pause_seconds: float) -> AsyncIterator[str]:
     """Send the number of orders again and again, through the request's own session."""
     for number in range(chunks):
         if number:
-            await asyncio.sleep(SECONDS_BETWEEN_CHUNKS)
+            await asyncio.sleep(pause_seconds)
         yield f"{await db.scalar(select(func.count()).select_from(Order))}\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException
 from fastapi.responses import JSONResponse, StreamingResponse
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from demo_app.models import Account, AuditEntry, Item, Order, OrderLine
@@ -25,8 +25,9 @@ from demo_app.schemas import (
 )
 
 CHUNKS = 3
-ENDLESS_CHUNKS = 3000
 SECONDS_BETWEEN_CHUNKS = 0.01
+ENDLESS_CHUNKS = 300
+SECONDS_BETWEEN_ENDLESS_CHUNKS = 0.1
 NO_SUCH_ORDER = 999_999
 
 
@@ -54,9 +55,9 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
         return db.scalars(select(Account).order_by(Account.name)).all()
 
     @router.post("/transfer", response_model=list[AccountAnswer])
-    def transfer(order: Transfer, db: Session = db_dependency) -> Any:
-        move(db, order.source, -order.amount)
-        move(db, order.target, order.amount)
+    def transfer(wanted: Transfer, db: Session = db_dependency) -> Any:
+        move(db, wanted.source, -wanted.amount)
+        move(db, wanted.target, wanted.amount)
         db.commit()
         return db.scalars(select(Account).order_by(Account.name)).all()
 
@@ -88,18 +89,18 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
         return {"order_id": "not a number"}
 
     @router.post("/transfer/split")
-    def transfer_in_two_commits(order: Transfer, db: Session = db_dependency) -> Any:
-        move(db, order.source, -order.amount)
+    def transfer_in_two_commits(wanted: Transfer, db: Session = db_dependency) -> Any:
+        move(db, wanted.source, -wanted.amount)
         db.commit()
         raise RuntimeError("the power went out between the two commits")
 
     @router.post("/transfer/swallowed")
-    def transfer_and_swallow(order: Transfer, db: Session = db_dependency) -> Any:
+    def transfer_and_swallow(wanted: Transfer, db: Session = db_dependency) -> Any:
         try:
-            move(db, order.source, -order.amount)
+            move(db, wanted.source, -wanted.amount)
             raise RuntimeError("the other account cannot be reached")
         except RuntimeError as error:
-            return JSONResponse({"detail": str(error)}, status_code=order.error_status)
+            return JSONResponse({"detail": str(error)}, status_code=wanted.error_status)
 
     @router.post("/orders/deferred", response_model=OrderAnswer)
     def order_what_commit_refuses(order: NewOrder, db: Session = db_dependency) -> Any:
@@ -124,12 +125,14 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
     @router.get("/orders/stream")
     def order_and_stream(reference: str, db: Session = db_dependency) -> Any:
         place(db, reference)
-        return StreamingResponse(count_orders(db, CHUNKS), media_type="text/plain")
+        counts = count_orders(db, CHUNKS, SECONDS_BETWEEN_CHUNKS)
+        return StreamingResponse(counts, media_type="text/plain")
 
     @router.get("/orders/stream-forever")
     def order_and_stream_on(reference: str, db: Session = db_dependency) -> Any:
         place(db, reference)
-        return StreamingResponse(count_orders(db, ENDLESS_CHUNKS), media_type="text/plain")
+        counts = count_orders(db, ENDLESS_CHUNKS, SECONDS_BETWEEN_ENDLESS_CHUNKS)
+        return StreamingResponse(counts, media_type="text/plain")
 
     @router.post("/burst/fail")
     def look_and_refuse(order: NewOrder, db: Session = db_dependency) -> Any:
@@ -155,15 +158,24 @@ def place(db: Session, reference: str) -> dict[str, Any]:
 
 
 def move(db: Session, name: str, amount: int) -> None:
-    """Add `amount` coins to an account, or take them when it is negative."""
-    account = db.scalars(select(Account).where(Account.name == name)).one()
-    account.balance += amount
-    db.flush()
+    """Add `amount` coins to an account, or take them when it is negative.
+
+    The database does the sum in one statement, so that of two transfers at once neither undoes
+    what the other did. Raises HTTPException 409 when the account is missing or would be overdrawn.
+    """
+    change = (
+        update(Account)
+        .where(Account.name == name, Account.balance + amount >= 0)
+        .values(balance=Account.balance + amount)
+        .returning(Account.id)
+    )
+    if db.scalars(change).one_or_none() is None:
+        raise HTTPException(409, f"no account {name!r} has the coins for that")
 
 
-def count_orders(db: Session, chunks: int) -> Iterator[str]:
+def count_orders(db: Session, chunks: int, pause_seconds: float) -> Iterator[str]:
     """Send the number of orders again and again, through the request's own session."""
     for number in range(chunks):
         if number:
-            time.sleep(SECONDS_BETWEEN_CHUNKS)
+            time.sleep(pause_seconds)
         yield f"{db.scalar(select(func.count()).select_from(Order))}\n"

@@ -21,7 +21,7 @@ class Transfer(BaseModel):
     reference: str = ""
     source: str = "alice"
     target: str = "bob"
-    amount: int = Field(default=30, gt=0)
+    amount: int = Field(default=30, gt=0, le=1_000_000)
     error_status: int = Field(default=500, ge=400, le=599)
 
 

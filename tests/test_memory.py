@@ -250,6 +250,39 @@ def test_memory_is_flat_in_one_long_owner(watch, grown, work):
         assert grown(WORK[work], lambda once: once()) <= 70
 
 
+def test_memory_is_flat_in_a_task_that_outlives_its_owner(watch, seen, run_async, make_session):
+    """An endpoint that starts a poller, which opens a session every time."""
+
+    async def body(engine):
+        turns = 0
+
+        async def poll():
+            nonlocal turns
+            while True:
+                with make_session() as session:
+                    session.execute(ONE)
+                turns += 1
+                await asyncio.sleep(0)
+
+        async def rounds(number):
+            for _ in range(number):
+                await asyncio.sleep(0)
+            return _alive()
+
+        with watch.owner("start a poller"):
+            task = asyncio.create_task(poll())
+        before = await rounds(300)
+        after = await rounds(200)
+        task.cancel()
+        assert turns >= 499
+        assert after - before <= 70
+        assert len(task._callbacks or ()) <= 1
+
+    run_async(body)
+    assert seen.counts("open") == {"open": 0}
+    assert seen.snapshot.open_sessions == []
+
+
 def test_memory_is_flat_over_leaks_that_come_back(watch, grown):
     def work(make_session, models):
         with watch.owner("job"):

@@ -432,6 +432,38 @@ class TestChildTasks:
         assert seen.counts("opened", "discarded") == {"opened": 1, "discarded": 1}
         assert seen.codes == ["SW203"]
 
+    def test_child_that_goes_on_for_ever_withholds_nothing(
+        self, watch, seen, run_async, make_session, models
+    ):
+        """The owner waits for the sessions that are open, not for the end of their task."""
+
+        async def body(engine):
+            started, go_on = asyncio.Event(), asyncio.Event()
+
+            async def child():
+                with make_session() as session:
+                    session.execute(ONE)
+                    started.set()
+                    await go_on.wait()
+                await asyncio.Event().wait()
+
+            with watch.owner("job"):
+                with make_session() as session:
+                    session.add(models.Item(name="lost"))
+                    session.flush()
+                task = asyncio.create_task(child())
+                await started.wait()
+            go_on.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not task.done()
+            assert seen.codes == ["SW203"]
+            assert watch.active_owners() == 0
+            task.cancel()
+
+        run_async(body)
+        assert seen.totals["owners"] == 1
+
     def test_request_with_a_child_that_closes_later(
         self, watch, watched, seen, run_async, make_session
     ):
@@ -511,6 +543,19 @@ class TestOwnFailures:
         assert seen.snapshot.internal_errors["count"] == 1
         assert seen.snapshot.internal_errors["count"] == 1
         assert seen.counts("checkouts", "checkins") == {"checkouts": 1, "checkins": 1}
+
+    def test_route_that_cannot_be_told(self, watch, seen, make_session):
+        def raises():
+            raise ZeroDivisionError
+
+        with watch.owner("GET (no route)", kind="request") as owner:
+            owner.locate = raises
+            with make_session():
+                pass
+            assert seen.counts("opened") == {"opened": 1}
+        assert watch.active_owners() == 0
+        assert list(seen.snapshot.routes) == ["GET (no route)"]
+        assert seen.snapshot.internal_errors["count"] > 0
 
     @pytest.mark.parametrize("part", ["handler", "filter"])
     def test_log_handler_that_raises(self, watch, seen, make_session, part):

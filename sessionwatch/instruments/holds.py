@@ -6,7 +6,6 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -19,12 +18,11 @@ from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
-from sessionwatch.records.stack import Stack
 from sessionwatch.records.transaction import Outcome
 
 _KEY = "_sessionwatch"
 _SESSION_FILE = session_module.__file__
-_FRAMES_TO_THE_SESSION = 12
+_SESSION_DEPTH = 7
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
@@ -62,7 +60,8 @@ def hold_of(connection: Connection) -> ConnectionHold | None:
 def _find_hold(connection: Connection) -> ConnectionHold | None:
     if connection.closed or connection.invalidated:
         return None
-    hold: ConnectionHold | None = connection.connection.__dict__.get(_KEY)
+    # An engine's very first connection, which only asks for the server's version, has no `__dict__`.
+    hold: ConnectionHold | None = getattr(connection.connection, "__dict__", {}).get(_KEY)
     if hold is None or hold.returned_ns:
         return None
     if not hold.pool.name:
@@ -108,7 +107,7 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
         if any(hold.proxy() is proxy for hold in holds):
             return
     record = _pool_record(pool)
-    stack = _stack_of_core_checkout(owner, sys._getframe(3))
+    stack = None if _session_checks_out() else recorder.capture(sys._getframe(3))[0]
     hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack)
     holds.append(hold)
     proxy.__dict__[_KEY] = hold
@@ -119,16 +118,19 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
             recorder.tidy()
 
 
-def _stack_of_core_checkout(owner: Owner, frame: FrameType | None) -> Stack | None:
-    """Return the stack, or None where a session checks out: its own opening says more."""
-    walked = frame
-    for _ in range(_FRAMES_TO_THE_SESSION):
-        if walked is None:
-            break
-        if walked.f_code.co_filename == _SESSION_FILE:
-            return None
-        walked = walked.f_back
-    return owner.recorder.capture(frame)[0]
+def _session_checks_out() -> bool:
+    """Whether a session takes the connection, so that its own opening says where it was.
+
+    Asks for single frames, as making each frame's object is what costs. The session's is the
+    seventh from here (`Engine.connect`, 2.0 and 2.1), a little farther in subclasses.
+    """
+    try:
+        for depth in range(_SESSION_DEPTH, _SESSION_DEPTH + 3):
+            if sys._getframe(depth).f_code.co_filename == _SESSION_FILE:
+                return True
+    except ValueError:
+        pass
+    return False
 
 
 @guarded

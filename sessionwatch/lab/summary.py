@@ -101,8 +101,8 @@ def is_at_fault(cells: list[CellResult]) -> bool:
 def worst_finding(cells: list[CellResult]) -> dict[str, Any] | None:
     """Return the gravest finding with the scenarios it was seen in, or None without any.
 
-    What the variant does comes before what a handler or a late stream does, then severity, then the class of
-    evidence, then the number of scenarios.
+    What the variant does comes before what a handler or a late stream does, then severity, then
+    the class of evidence, then the number of scenarios.
     """
     seen: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
     for cell in cells:

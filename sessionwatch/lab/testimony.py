@@ -40,6 +40,8 @@ class Recorded:
     pool_timeouts: int
     """Findings of SW501."""
     internal_errors: int
+    failed_hooks: tuple[str, ...]
+    """The hooks of the watch in which they happened."""
 
     @classmethod
     def read(cls, right_after: Snapshot, after_collection: Snapshot) -> Recorded:
@@ -62,6 +64,7 @@ class Recorded:
             late_commits_failed=_count(findings, "SW301", "error"),
             pool_timeouts=_count(findings, "SW501"),
             internal_errors=after_collection["internal_errors"]["count"],
+            failed_hooks=tuple(after_collection["internal_errors"]["by_hook"]),
         )
 
 

@@ -43,10 +43,11 @@ def compare(recorded: Recorded, proven: Proven, *, is_burst: bool) -> list[Compa
 
 
 def _compare_sessions(recorded: Recorded, proven: Proven) -> list[Comparison]:
+    failures = ["errors inside sessionwatch", *(f"({hook})" for hook in recorded.failed_hooks)]
     return [
         Comparison("sessions opened", recorded.opened, proven.opened, "the call log"),
         Comparison("sessions closed", recorded.closed, proven.closed, "the call log"),
-        Comparison("errors inside sessionwatch", recorded.internal_errors, 0, "a sound watch"),
+        Comparison(" ".join(failures), recorded.internal_errors, 0, "a sound watch"),
     ]
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +36,8 @@ class Server:
     def __init__(self) -> None:
         self.application: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._settled = threading.Event()
+        self._under_way = 0
+        self._ended = threading.Condition()
         self._socket = socket.create_server(("127.0.0.1", 0))
         host, port = self._socket.getsockname()
         self._client = httpx.Client(
@@ -66,22 +68,34 @@ class Server:
 
     def post(self, path: str, json: dict[str, Any]) -> int:
         """Return the status that the client is told, once the application is done as well."""
-        self._settled.clear()
         answer = self._client.post(path, json=json)
-        assert self._settled.wait(PATIENCE_SECONDS)
+        self._wait_until_idle()
         return answer.status_code
+
+    def leave_in_mid_stream(self, path: str) -> None:
+        """Read the first chunk and go away; return once the application is done as well."""
+        with self._client.stream("GET", path) as answer:
+            next(answer.iter_raw())
+        self._wait_until_idle()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Return what `work` returns in the server's event loop, between two of its steps."""
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
+    def _wait_until_idle(self) -> None:
+        with self._ended:
+            assert self._ended.wait_for(lambda: not self._under_way, PATIENCE_SECONDS)
+
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         self._loop = asyncio.get_running_loop()
+        self._under_way += 1
         try:
             await self.application(scope, receive, send)
         finally:
-            self._settled.set()
+            with self._ended:
+                self._under_way -= 1
+                self._ended.notify_all()
 
 
 class Seen(NamedTuple):
@@ -142,6 +156,16 @@ class Shop:
         options: Any = {"sync_session_class": TalliedSession, "info": {"calls": self._calls}}
         return engine, async_sessionmaker(engine, **options)
 
+    def ask_at_once(self, path: str, json: dict[str, Any], count: int) -> list[int]:
+        """Send the same request `count` times at the same time; return the statuses told."""
+        with ThreadPoolExecutor(count) as clients:
+            return list(clients.map(lambda _: self._server.post(path, json), range(count)))
+
+    def leave_in_mid_stream(self) -> str:
+        """Begin to read the endless stream and go away; return what was called."""
+        self._server.leave_in_mid_stream(f"/orders/stream-forever?reference={REFERENCE}")
+        return " ".join(self._calls)
+
     def _note_driver(self, connection: Any, record: Any) -> None:
         self._async_drivers.append(connection.driver_connection)
 
@@ -187,9 +211,13 @@ class Shop:
             await asyncio.sleep(0)
 
     def _orders(self) -> int:
+        return self.read("SELECT count(*) FROM orders")[0][0]
+
+    def read(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows that a connection of the test's own reads."""
         connection = sqlite3.connect(self._path)
         try:
-            return connection.execute("SELECT count(*) FROM orders").fetchone()[0]
+            return connection.execute(statement).fetchall()
         finally:
             connection.close()
 

@@ -101,6 +101,16 @@ def test_a_transfer_moves_coins_and_makes_none(ask, read):
     assert sum(read("SELECT balance FROM accounts")) == 200
 
 
+@pytest.mark.parametrize(
+    "wanted", [{"source": "nobody"}, {"target": "nobody"}, {"amount": 101}], ids=str
+)
+def test_a_transfer_that_cannot_be_is_refused_whole(ask, read, wanted):
+    answer = ask("POST", "/transfer", json=wanted)
+    assert answer.status_code == 409
+    assert answer.json()["detail"].endswith("has the coins for that")
+    assert read("SELECT balance FROM accounts") == [100, 100]
+
+
 @pytest.mark.parametrize("path", ["/orders", "/orders/handler-commits", "/orders/background"])
 def test_orders_that_are_accepted(ask, read, path):
     answer = ask("POST", path, json={"reference": REFERENCE})

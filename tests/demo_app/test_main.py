@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(tmp_path):
     started = []
 
-    def run(port: int) -> subprocess.Popen:
+    def run(port: int | str) -> subprocess.Popen:
         environment = {**os.environ, "PORT": str(port), "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(
             [sys.executable, "-m", "demo_app"],
@@ -68,6 +68,25 @@ def test_a_taken_port_is_one_clear_line(run):
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert errors == f"port {port} on 127.0.0.1 is taken: end what listens there, or set PORT\n"
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", ""])
+def test_a_port_that_is_none_is_one_clear_line(run, port):
+    process = run(port)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert errors == f"PORT is {port!r}: give it a number from 1 to 65535\n"
+
+
+def test_a_database_that_is_none_is_one_clear_line(run, tmp_path):
+    (tmp_path / "test.db").write_text("anything but a database")
+    process = run(free_port())
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert errors == (
+        "cannot use test.db in this folder (file is not a database): run this in another folder, "
+        "one that you may write to\n"
+    )
 
 
 def test_it_knows_nothing_of_the_watch():

@@ -6,7 +6,7 @@ import gc
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import (
@@ -74,6 +74,34 @@ def test_static_pool_tells_which_of_two_sessions_leaked(watch, seen, make_engine
     assert seen.pool["checked_out"] == 1
     sessions[leaked].close()
     assert seen.pool["checked_out"] == 0
+
+
+def test_static_pool_is_not_misled_by_a_savepoint(watch, seen, make_engine):
+    """The session whose savepoint was rolled back is not the one that is returning."""
+    engine = make_engine(poolclass=StaticPool)
+    with watch.owner("job"):
+        closed, leaked = Session(engine), Session(engine)
+        closed.execute(ONE)
+        leaked.execute(ONE)
+        leaked.begin_nested().rollback()
+        closed.close()
+    assert seen.only_finding("SW101")["details"]["connections_out"] == 1
+    leaked.close()
+    assert seen.pool["checked_out"] == 0
+
+
+def test_static_pool_and_core_connections(watch, seen, make_engine):
+    engine = make_engine(poolclass=StaticPool)
+    with watch.owner("job"):
+        for _ in range(3):
+            with engine.connect() as first, engine.connect() as second:
+                first.execute(ONE)
+                second.execute(ONE)
+        with engine.connect() as connection:
+            connection.execute(ONE)
+    assert _in_and_out(seen) == {"checkouts": 7, "checkins": 7}
+    assert seen.pool["checked_out"] == 0
+    assert seen.codes == []
 
 
 def test_static_pool_over_and_over_keeps_nothing(seen, make_engine):
@@ -230,6 +258,29 @@ def test_core_connection_of_the_process_that_is_dropped(seen, engine):
     assert _in_and_out(seen) == {"checkouts": 1, "checkins": 1}
 
 
+def test_core_connection_inside_a_session_event_is_no_checkout_of_the_session(
+    watch, seen, make_engine, make_session, models
+):
+    audit = make_engine()
+    leaked = []
+
+    def write_audit(session, context):
+        leaked.append(audit.connect())
+        leaked[0].execute(ONE)
+
+    with watch.owner("job"), make_session() as session:
+        event.listen(session, "after_flush", write_audit)
+        session.add(models.Item(name="a"))
+        session.commit()
+    assert seen.only_finding("SW101")["opened_at"]["function"] == "write_audit"
+    assert seen.counts("statements", "checkouts", "checkins") == {
+        "statements": 2,
+        "checkouts": 2,
+        "checkins": 1,
+    }
+    leaked[0].close()
+
+
 def test_raw_connection(watch, seen, engine):
     with watch.owner("job"):
         engine.raw_connection().close()
@@ -251,7 +302,6 @@ def test_connection_that_was_out_before_the_watch_is_no_business_of_ours(engine,
 @pytest.fixture
 def slow_engine(engine, clock):
     """An engine with a SQL function that takes three seconds of the clock."""
-    from sqlalchemy import event
 
     @event.listens_for(engine, "connect")
     def add_function(connection, entry):

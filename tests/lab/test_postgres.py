@@ -24,12 +24,26 @@ def connection(url):
 
 
 @pytest.fixture(scope="session", params=DRIVERS)
-def postgres_run(request, command, make_run, postgres_url):
-    pytest.importorskip(request.param)
-    url = with_driver(postgres_url, request.param)
-    return make_run(
-        command("compare", "--json", "--database-url", url, *CHOSEN, *DRIVERS[request.param])
-    )
+def postgres_run(request, once, run_compare, make_run):
+    driver = request.param
+    pytest.importorskip(driver)
+
+    def run():
+        url = request.getfixturevalue("postgres_url")
+        arguments = ("--database-url", with_driver(url, driver), *CHOSEN, *DRIVERS[driver])
+        return {**run_compare(*arguments), "left": leftovers(url)}
+
+    finished = once(f"postgres_run_{driver}", run)
+    run = make_run(finished)
+    run.left = finished["left"]
+    return run
+
+
+def leftovers(url):
+    """The schemas that a finished run left on the server."""
+    asked = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'sessionwatch%'"
+    with connection(url) as asking:
+        return asking.execute(asked).fetchall()
 
 
 def test_the_testimonies_agree(postgres_run):
@@ -70,16 +84,8 @@ def test_a_background_task_is_not_locked_out(postgres_run):
     assert not proven["lost"]
 
 
-def test_nothing_is_left_in_the_database(postgres_run, postgres_url):
-    with connection(postgres_url) as asking:
-        schemas = asking.execute(
-            "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'sessionwatch%'"
-        ).fetchall()
-        sessions = asking.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'sessionwatch%'"
-        ).fetchall()
-
-    assert (schemas, sessions) == ([], [])
+def test_nothing_is_left_in_the_database(postgres_run):
+    assert postgres_run.left == []
 
 
 def test_no_server_is_one_line(command, unused_port):

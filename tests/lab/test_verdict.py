@@ -24,6 +24,7 @@ RECORDED = Recorded(
     late_commits_failed=0,
     pool_timeouts=0,
     internal_errors=0,
+    failed_hooks=(),
 )
 PROVEN = Proven(
     status=200,
@@ -67,7 +68,10 @@ def test_two_testimonies_that_agree():
         ({"lost_writes": 1}, "success told and the order not kept"),
         ({"late_commits": 1}, "committed after the response had started"),
         ({"pool_timeouts": 1}, "checkouts that timed out"),
-        ({"internal_errors": 1}, "errors inside sessionwatch"),
+        (
+            {"internal_errors": 1, "failed_hooks": ("checkin",)},
+            "errors inside sessionwatch (checkin)",
+        ),
     ],
 )
 def test_each_difference_is_a_disagreement_of_its_own(difference, subject):

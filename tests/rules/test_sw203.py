@@ -96,6 +96,12 @@ def test_failed_commit_that_is_swallowed_without_rollback(watch, seen, make_sess
     assert rows("part") == 0
 
 
+def test_released_savepoint_is_no_commit_that_failed(watch, seen, savepoint_engine, models):
+    with watch.owner("job"), Session(savepoint_engine) as session:
+        _release_a_savepoint(session, models)
+    assert seen.only_finding("SW203")["message"].endswith("it was closed without a commit")
+
+
 def test_each_session_that_loses_writes_counts(watch, seen, make_session, models):
     with watch.owner("job"):
         for name in "ab":

@@ -1,36 +1,18 @@
 """SW301 commit-after-response."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import pytest
 from fastapi import BackgroundTasks, Depends
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 
 def _add(session, models, name="a"):
     session.add(models.Item(name=name))
     session.flush()
-
-
-@pytest.fixture
-def session(make_session):
-    with make_session() as session:
-        yield session
-
-
-@pytest.fixture
-def open_session(make_session):
-    """Open the request's session inside the request."""
-    opened = []
-
-    def open_session():
-        opened.append(make_session())
-        return opened[0]
-
-    yield open_session
-    for session in opened:
-        session.close()
 
 
 class TestByTheClock:
@@ -94,6 +76,45 @@ class TestByTheClock:
         assert finding["details"] == {"commit_failed": True, "writes_lost": 1}
         assert "answered 200, then the commit of 1 write" in finding["message"]
         assert rows("part") == 0
+
+    def test_commit_that_fails_and_is_not_rolled_back_is_found_once(
+        self, seen, watched, call, clock, make_session, models
+    ):
+        """It is discarded too, but SW301 says more than SW203."""
+
+        async def application(scope, receive, send):
+            clock.advance()
+            session = make_session()
+            session.add(models.Part(item_id=models.no_such_item))
+            session.flush()
+            clock.advance()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            clock.advance()
+            with suppress(IntegrityError):
+                session.commit()
+            session.close()
+
+        assert call(watched(application)).status_code == 200
+        assert seen.only_finding("SW301")["severity"] == "error"
+
+    def test_savepoint_that_is_released_after_the_response_is_no_commit(
+        self, seen, answer, savepoint_engine, models
+    ):
+        sessions = []
+
+        def before():
+            sessions.append(Session(savepoint_engine))
+            _add(sessions[0], models)
+
+        def after():
+            with sessions[0].begin_nested():
+                _add(sessions[0], models, "b")
+            sessions[0].rollback()
+            sessions[0].close()
+
+        answer(before, after)
+        assert "SW301" not in seen.codes
 
     def test_twin_whose_commit_fails_before_the_response(
         self, seen, watched, call, make_session, models
