@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import signal
 import sys
@@ -75,6 +76,8 @@ def compare(
     """
     from sessionwatch.lab.errors import LabError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that only knows ASCII shows "?"
     try:
         if only_list:
             _print_list(is_async)

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from sessionwatch.instruments.binds import binds_by_mapper
+
 
 class Narrowing:
     """The session classes, sessionmakers and engines that are watched; none means all.
@@ -30,7 +32,7 @@ class Narrowing:
         """Whether a session is of one of the classes, or bound to one of the engines."""
         if self._everything or isinstance(session, self._classes):
             return True
-        binds = [session.bind, *_binds_by_mapper(session).values()]
+        binds = [session.bind, *binds_by_mapper(session).values()]
         return any(bind is not None and bind.engine in self._engines for bind in binds)
 
     def pool(self, pool: Any) -> bool:
@@ -38,14 +40,6 @@ class Narrowing:
         if self._everything or self._classes:
             return True
         return any(engine.pool is pool for engine in self._engines)
-
-
-def _binds_by_mapper(session: Session) -> dict[Any, Any]:
-    """Return what `Session(binds=...)` was given; public from SQLAlchemy 2.1 on."""
-    binds: dict[Any, Any] = getattr(session, "binds", None) or getattr(
-        session, "_Session__binds", {}
-    )
-    return binds
 
 
 def _session_class(each: Any) -> type[Session]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import Counter, deque
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
-from sessionwatch.child_tasks import call_when_done, tasks_that_hold
+from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.instruments.attribution import current_owner, running_task
 from sessionwatch.instruments.holds import pool_records
 from sessionwatch.instruments.sessions import notify_when_collected
@@ -58,6 +59,7 @@ class SessionWatch:
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
         self._internal_errors: Counter[str] = Counter()
+        self._child_tasks = ChildTasks(self._child_task_done)
         self._starts = 0
         self._starts_lock = threading.Lock()
 
@@ -117,7 +119,7 @@ class SessionWatch:
         """Judge an owner, as soon as the child tasks that hold its sessions are done."""
         try:
             owner.end(self.clock())
-            call_when_done(tasks_that_hold(owner.sessions), lambda: self._judge_owner(owner))
+            self._judge_when_settled(owner)
         except Exception:  # noqa: BLE001
             self.hook_failed("end_owner")
 
@@ -163,7 +165,8 @@ class SessionWatch:
 
     def session_collected(self, session: SessionRecord) -> None:
         """Queue a session that is gone; called by the garbage collector, so without a lock."""
-        self._collected.append(session)
+        if not session.folded:
+            self._collected.append(session)
 
     def hold_returned(self, hold: ConnectionHold) -> None:
         """Queue a connection without a session; called by the garbage collector too."""
@@ -173,11 +176,15 @@ class SessionWatch:
         """Sum up a session that was closed after its owner had ended, or one of very many."""
         owner = session.owner
         if owner.judged:
+            self._ledger.settle(session, self.clock())
+            if session.opened_ns > owner.ended_ns and session.reported is None:
+                self._report(sw203.check_session(session))
             self._note_return(session)
-        elif owner is self.process_owner or not session.nothing_lost:
-            return
-        owner.sessions.pop(session, None)
-        self._ledger.settle(session, self.clock())
+        elif owner.ended_ns:
+            self._judge_when_settled(owner)
+        elif owner is not self.process_owner and session.nothing_lost:
+            owner.sessions.pop(session, None)
+            self._ledger.settle(session, self.clock())
 
     def session_reopened(self, session: SessionRecord) -> None:
         """Count a session as open again."""
@@ -191,9 +198,7 @@ class SessionWatch:
         """Watch a session of a child task whose owner is over, until the task is, too."""
         self._ledger.adopt(session)
         self._await_collection(session)
-        tasks = tasks_that_hold([session])
-        if tasks:
-            call_when_done(tasks, lambda: self._judge_late(session))
+        self._child_tasks.await_all(tasks_that_hold([session]))
 
     def tidy(self) -> None:
         """Judge what has come back when a good deal of it waits."""
@@ -230,12 +235,25 @@ class SessionWatch:
         if self._collected or self._returned:
             self._judge_collected()
 
-    def _judge_late(self, session: SessionRecord) -> None:
+    def _judge_when_settled(self, owner: Owner) -> None:
+        """Judge an ended owner, unless child tasks still hold sessions of its own open."""
+        tasks = tasks_that_hold(owner.sessions)
+        if tasks:
+            self._child_tasks.await_all(tasks)
+        else:
+            self._judge_owner(owner)
+
+    def _child_task_done(self, task: asyncio.Task[Any]) -> None:
+        """Judge whoever has waited for this task, and what it opened later and left open."""
         try:
-            self._report(sw101.check_session(session))
-            self._report(sw203.check_session(session))
+            for owner in self._ledger.live_owners():
+                if owner.ended_ns:
+                    self._judge_when_settled(owner)
+            for session in self._ledger.unsettled_sessions():
+                if session.task is not None and session.task() is task:
+                    self._report(sw101.check_session(session))
         except Exception:  # noqa: BLE001
-            self.hook_failed("judge_late")
+            self.hook_failed("child_task_done")
 
     def _await_collection(self, session: SessionRecord) -> None:
         """Have the garbage collector tell of a session that outlives its owner."""

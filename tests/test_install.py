@@ -1,6 +1,7 @@
 """`install` does all: starts the watch, stands outermost, and can be undone."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -8,6 +9,9 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 import sessionwatch
 from sessionwatch.instruments.attribution import current_owner
@@ -21,6 +25,21 @@ def request(app, path: str) -> httpx.Response:
             return await client.get(path)
 
     return asyncio.run(send())
+
+
+def start_and_stop(app) -> list[str]:
+    """Let an application start up and shut down as a server does; returns what it answers."""
+    asked = iter(["lifespan.startup", "lifespan.shutdown"])
+    answers = []
+
+    async def receive():
+        return {"type": next(asked)}
+
+    async def send(message):
+        answers.append(message["type"])
+
+    asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
+    return answers
 
 
 class NotesOwner(BaseHTTPMiddleware):
@@ -38,6 +57,64 @@ def test_it_stands_outside_middleware_that_is_added_later(make):
         app.add_middleware(NotesOwner)
         request(app, "/")
         assert [owner.kind for owner in app.state.owners] == ["request"]
+    finally:
+        watch.stop()
+
+
+def test_it_stands_outside_a_middleware_function_that_is_added_later():
+    app = FastAPI()
+    owners = []
+    watch = sessionwatch.install(app)
+    try:
+
+        @app.middleware("http")
+        async def note(request, call_next):
+            owners.append(current_owner.get())
+            return await call_next(request)
+
+        request(app, "/")
+        assert [owner.kind for owner in owners] == ["request"]
+    finally:
+        watch.stop()
+
+
+@pytest.mark.parametrize("make", [FastAPI, Starlette])
+def test_a_session_that_middleware_opens_belongs_to_the_request(make, make_session):
+    class Opens(BaseHTTPMiddleware):
+        async def dispatch(self, request, call_next):
+            with make_session():
+                return await call_next(request)
+
+    app = make()
+    watch = sessionwatch.install(app)
+    try:
+        app.add_middleware(Opens)
+        request(app, "/nowhere")
+        totals = watch.snapshot().totals
+        assert (totals.owners, totals.counts.opened, totals.counts.closed) == (1, 1, 1)
+    finally:
+        watch.stop()
+
+
+@pytest.mark.parametrize("make", [FastAPI, Starlette])
+def test_a_leak_is_named_by_route_and_line(make, make_session):
+    leaked = []
+
+    def leak(request: Request):
+        session = make_session()
+        session.connection()
+        leaked.append(session)
+        return PlainTextResponse("leaked")
+
+    app = make()
+    app.router.routes.append(Route("/leaks/{number}", leak))
+    watch = sessionwatch.install(app, sessionwatch.Settings(log_findings=False))
+    try:
+        request(app, "/leaks/7")
+        (finding,) = watch.snapshot().findings
+        assert (finding["code"], finding["owner"]["route"]) == ("SW101", "GET /leaks/{number}")
+        assert finding["opened_at"]["function"] == "leak"
+        leaked.pop().close()
     finally:
         watch.stop()
 
@@ -65,3 +142,19 @@ def test_an_application_that_serves_already_is_refused():
     with pytest.raises(RuntimeError, match="already serves requests"):
         sessionwatch.install(app)
     assert Session.__init__ is original
+
+
+@pytest.mark.parametrize("make", [FastAPI, Starlette])
+def test_an_application_that_is_starting_up_is_refused(make):
+    refused = []
+
+    @asynccontextmanager
+    async def lifespan(app):
+        with pytest.raises(RuntimeError, match="already serves requests"):
+            sessionwatch.install(app)
+        refused.append(app)
+        yield
+
+    app = make(lifespan=lifespan)
+    assert start_and_stop(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert refused == [app]

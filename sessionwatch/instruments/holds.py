@@ -60,7 +60,7 @@ def hold_of(connection: Connection) -> ConnectionHold | None:
 def _find_hold(connection: Connection) -> ConnectionHold | None:
     if connection.closed or connection.invalidated:
         return None
-    # An engine's very first connection, which only asks for the server's version, has no `__dict__`.
+    # An engine's very first connection, which asks for the server's version, has no `__dict__`.
     hold: ConnectionHold | None = getattr(connection.connection, "__dict__", {}).get(_KEY)
     if hold is None or hold.returned_ns:
         return None
@@ -121,16 +121,14 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
 def _session_checks_out() -> bool:
     """Whether a session takes the connection, so that its own opening says where it was.
 
-    Asks for single frames, as making each frame's object is what costs. The session's is the
-    seventh from here (`Engine.connect`, 2.0 and 2.1), a little farther in subclasses.
+    Asks for a single frame, as making each frame's object is what costs: the caller of
+    `Engine.connect`, seventh from here (2.0 and 2.1). Should somebody else stand between, the
+    session claims the connection when it begins to use it.
     """
     try:
-        for depth in range(_SESSION_DEPTH, _SESSION_DEPTH + 3):
-            if sys._getframe(depth).f_code.co_filename == _SESSION_FILE:
-                return True
+        return sys._getframe(_SESSION_DEPTH).f_code.co_filename == _SESSION_FILE
     except ValueError:
-        pass
-    return False
+        return False
 
 
 @guarded

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, SessionTransaction
 
 from sessionwatch.instruments.attribution import guarded, note_task, owner_now
+from sessionwatch.instruments.binds import binds_by_mapper
 from sessionwatch.instruments.holds import end_unnoticed, hold_of
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.stacks import capture_application
@@ -105,7 +106,7 @@ def session_closed(session: Session) -> None:
     record = record_of(session)
     if record is not None:
         owner = record.owner
-        if owner.judged or len(owner.sessions) > MANY_OF_ONE_OWNER:
+        if owner.ended_ns or len(owner.sessions) > MANY_OF_ONE_OWNER:
             owner.recorder.session_settled(record)
 
 
@@ -126,6 +127,11 @@ def transaction_created(session: Session, transaction: SessionTransaction) -> No
         begun = record.transaction = TransactionRecord(record.owner.recorder.clock())
         if isinstance(session.bind, Connection):
             begun.joined = _joining(session, session.bind)
+
+
+def _was_given(session: Session, connection: Connection) -> bool:
+    """Whether the session was bound to this Connection, rather than to the engine of it."""
+    return connection in (session.bind, *binds_by_mapper(session).values())
 
 
 def _joining(session: Session, connection: Connection) -> Joining:
@@ -151,8 +157,11 @@ def transaction_began(
     hold = hold_of(connection)
     if record is None or hold is None or hold.session is record:
         return
-    if hold.session is None and hold.checked_out_at is None:
+    if hold.session is None and (
+        hold.checked_out_at is None or not _was_given(session, connection)
+    ):
         hold.session = record
+        hold.owner.holds.pop(hold, None)
         record.checkouts += 1
         if record.holds is None:
             record.holds = [hold]

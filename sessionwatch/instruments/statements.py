@@ -19,15 +19,16 @@ from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.connection import ConnectionHold
 
-_COMMENTS = r"(?:\s+|/\*.*?\*/|--[^\n]*\n)*"
+# Every repetition is possessive: no text of an application's makes these patterns backtrack.
+_COMMENTS = r"(?:\s++|/\*(?>.*?\*/)|--[^\n]*+\n)*+"
 _WRITING = re.compile(
     _COMMENTS + r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_WITH = re.compile(_COMMENTS + r"WITH\b", re.IGNORECASE | re.DOTALL)
 _WRITING_AFTER_WITH = re.compile(
-    _COMMENTS + r"WITH\b.*(?:\bAS\s*(?:NOT\s+)?(?:MATERIALIZED\s*)?\(|\))\s*"
-    r"(?:INSERT|UPDATE|DELETE|MERGE)\b",
-    re.IGNORECASE | re.DOTALL,
+    r"(?:\bAS\s*+(?:NOT\s++)?+(?:MATERIALIZED\s*+)?+\(|\))\s*+(?:INSERT|UPDATE|DELETE|MERGE)\b",
+    re.IGNORECASE,
 )
 
 
@@ -105,10 +106,16 @@ def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
     if getattr(statement, "is_dml", False):
         writes = True
     else:
-        writes = text is not None and bool(_WRITING.match(text) or _WRITING_AFTER_WITH.match(text))
+        writes = text is not None and _is_writing_text(text)
     if not writes or _inserts_for_certain(statement):
         return writes
     return getattr(result, "rowcount", -1) != 0 or result.returns_rows
+
+
+def _is_writing_text(text: str) -> bool:
+    if _WRITING.match(text):
+        return True
+    return _WITH.match(text) is not None and _WRITING_AFTER_WITH.search(text) is not None
 
 
 def _inserts_for_certain(statement: Any) -> bool:

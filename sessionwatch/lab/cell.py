@@ -82,6 +82,8 @@ class Cell:
             self._stage.on_response_start = self._note_response_start
         self._stage.application = self._application
         gc.disable()
+        # Collections then look at what the requests leave, not at every module and route.
+        gc.freeze()
 
     async def settle(self) -> dict[str, Any]:
         """Wait until all requests are judged, then tell what is out and what was recorded."""

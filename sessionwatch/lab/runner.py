@@ -153,10 +153,10 @@ def _folder(database: Database) -> Iterator[str]:
     try:
         folder = tempfile.mkdtemp(prefix="sessionwatch-", dir=beside)
     except OSError as error:
-        where = beside or tempfile.gettempdir()
         raise LabError(
-            f"can't write in {where} ({error.strerror or first_line(error)}): name a file in a "
-            "folder that you can write in, as --database-url sqlite:///folder/lab.db"
+            f"can't write in {beside or 'the temporary folder'} "
+            f"({error.strerror or first_line(error)}): name a file in a folder that you can "
+            "write in, as --database-url sqlite:///folder/lab.db"
         ) from None
     try:
         yield folder

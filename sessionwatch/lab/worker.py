@@ -28,6 +28,9 @@ from .places import Place, place_for
 from .quiz_forms import FORMS
 from .stage import Stage
 
+_CELLS_BETWEEN_CLEARINGS = 16
+"""A cell's app is frozen, so it outlives its cell until the frozen ones are cleared out."""
+
 
 class Server:
     """Answers the runner's questions, about one cell at a time."""
@@ -36,6 +39,7 @@ class Server:
         self._stage = Stage()
         self._place: Place | None = None
         self._cell: Cell | None = None
+        self._cells = 0
         self._uvicorn: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -55,9 +59,6 @@ class Server:
         )
         self._uvicorn = uvicorn.Server(config)
         self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
-        # All modules are loaded: leave them out of the many collections to come.
-        gc.collect()
-        gc.freeze()
         return {"port": listener.getsockname()[1], "server": self._place.server_version()}
 
     async def do_open(
@@ -79,6 +80,10 @@ class Server:
     def _open(self, build: BuildApplication, setting: CellSetting) -> None:
         assert self._place is not None
         self._place.reset()
+        self._cells += 1
+        if self._cells % _CELLS_BETWEEN_CLEARINGS == 0:
+            gc.unfreeze()
+            gc.collect()
         self._cell = Cell(self._stage, self._place, build, setting)
         self._cell.open()
 

@@ -64,7 +64,11 @@ class Owner:
     def label(self) -> str:
         """What messages call the owner: its route, as far as it is known, or else its name."""
         if self.route is None and self.locate is not None:
-            return self.locate() or self.name
+            try:
+                return self.locate() or self.name
+            except Exception:  # noqa: BLE001
+                self.locate = None
+                self.recorder.hook_failed("locate")
         return self.route or self.name
 
     def end(self, now_ns: int) -> None:

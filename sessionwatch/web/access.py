@@ -1,13 +1,32 @@
-"""Who may read `/debug/sessions`: whoever has the token, or else only this very machine."""
+"""Who may read `/debug/sessions`: whoever has the token, or else only this very machine.
+
+A proxy on this machine that passes requests on with a loopback Host and adds no header of its own
+(as a bare `proxy_pass` of nginx does) cannot be told from a local client: behind one, set a token.
+"""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 
-_FORWARDING_HEADERS = ("forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip")
+_FORWARDING_HEADERS = {
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-real-ip",
+}
 _FORWARDING_PREFIX = "x-forwarded-"
+_HOST = re.compile(r"(?:\[(?P<in_brackets>[^\[\]]+)\]|(?P<name>[^\[\]:]+))(?::[0-9]*)?")
 
 UNAUTHORIZED = (
     "this page asks for a token: send the header `Authorization: Bearer <token>` with the token "
@@ -15,8 +34,9 @@ UNAUTHORIZED = (
 )
 ONLY_LOCAL = (
     "this page answers only to requests from the machine that it runs on, with a Host such as "
-    "localhost and no proxy between; to read it from elsewhere, or through a proxy, set "
-    "sessionwatch.Settings(token=...) and send the header `Authorization: Bearer <token>`"
+    "localhost, from no other site's page and with no proxy between; to read it from elsewhere, "
+    "or through a proxy, set sessionwatch.Settings(token=...) and send the header "
+    "`Authorization: Bearer <token>`"
 )
 
 
@@ -30,6 +50,7 @@ def refusal(token: str | None, client_host: str | None, headers: Mapping[str, st
     local = (
         is_loopback(client_host or "")
         and is_loopback(_host_name(headers.get("host", "")))
+        and not _is_from_another_site(headers.get("origin"))
         and not _was_forwarded(headers)
     )
     return None if local else ONLY_LOCAL
@@ -37,7 +58,7 @@ def refusal(token: str | None, client_host: str | None, headers: Mapping[str, st
 
 def is_loopback(host: str) -> bool:
     """Whether a name or address means this machine; an IPv4 address in IPv6 counts as IPv4."""
-    if host.rstrip(".").lower() == "localhost":
+    if host.removesuffix(".").lower() == "localhost":
         return True
     try:
         address = ipaddress.ip_address(host)
@@ -48,17 +69,27 @@ def is_loopback(host: str) -> bool:
 
 
 def _has_token(token: str, authorization: str) -> bool:
-    """Compare in constant time, as bytes: a header may hold what is no ASCII."""
+    """Compare in constant time, and as bytes: ASGI servers hand them on as Latin-1."""
     scheme, _, given = authorization.partition(" ")
-    same = hmac.compare_digest(given.strip().encode(), token.encode())
+    same = hmac.compare_digest(
+        given.strip().encode("latin-1", "replace"), token.strip().encode("utf-8")
+    )
     return same and scheme.lower() == "bearer"
 
 
 def _host_name(host: str) -> str:
-    """Return a Host header's name without its port: `[::1]:8000` is `::1`."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+    """Return a Host header's name without its port, "" when malformed: `[::1]:8000` is `::1`."""
+    found = _HOST.fullmatch(host)
+    return (found["in_brackets"] or found["name"]) if found else ""
+
+
+def _is_from_another_site(origin: str | None) -> bool:
+    """Whether a browser asks on behalf of a page from elsewhere.
+
+    The client and the Host of such a request are local, and an application whose CORS rules allow
+    every origin would let that page read the answer.
+    """
+    return origin is not None and not is_loopback(_host_name(origin.partition("://")[2]))
 
 
 def _was_forwarded(names: Iterable[str]) -> bool:

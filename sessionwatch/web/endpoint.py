@@ -1,89 +1,123 @@
 """The routes of `/debug/sessions`."""
 
-# Annotations stay real objects here: FastAPI reads those of the function inside `router`.
+# Annotations stay real objects here: FastAPI reads those of the functions inside `router`.
 
 import enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.applications import Starlette
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sessionwatch.rules.catalog import CATALOG
 from sessionwatch.watch import SessionWatch
 from sessionwatch.web.access import refusal
-from sessionwatch.web.models import Refusal, SessionsReport
+from sessionwatch.web.filters import narrow
+from sessionwatch.web.models import SessionWatchRefusal, SessionWatchReport
 
 DEFAULT_PATH = "/debug/sessions"
 MOST_ROWS = 1000
-Code = enum.StrEnum("Code", {code: code for code in CATALOG})  # type: ignore[misc]
+_NEVER_STORED = {"Cache-Control": "no-store"}
+
+SessionWatchCode = enum.StrEnum(  # type: ignore[misc]
+    "SessionWatchCode", {code: code for code in CATALOG}
+)
+RouteFilter = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=500,
+        description="Only this route's numbers, open sessions and findings: an owner's name as "
+        "`routes` has it, such as `GET /items/{id}`; `totals` and `pools` stay whole. A route "
+        "that nothing is known of gives empty lists.",
+    ),
+]
+CodeFilter = Annotated[
+    SessionWatchCode | None,
+    Query(description="Only findings of this code, such as `SW101`; all else stays whole."),
+]
+Limit = Annotated[
+    int,
+    Query(
+        ge=1,
+        le=MOST_ROWS,
+        description="At most so many open sessions (the oldest), and so many findings (those "
+        "last seen).",
+    ),
+]
 
 
 def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
-    """Return the routes, for an application that mounts them by hand."""
+    """Return the routes, for an application that mounts them by hand.
 
-    def may_read(request: Request) -> None:
+    Raises `ValueError` for a path without a slash in front.
+    """
+    if not path.startswith("/"):
+        raise ValueError(f"path is {path!r}: begin it with a slash, as in {DEFAULT_PATH!r}")
+
+    async def may_read(request: Request) -> None:
         client = request.client.host if request.client else None
         reason = refusal(watch.settings.token, client, request.headers)
         if reason is not None:
-            raise HTTPException(403, reason)
+            raise HTTPException(403, reason, headers=_NEVER_STORED)
 
-    routes = APIRouter(tags=["sessionwatch"], dependencies=[Depends(may_read)])
-
-    @routes.get(
-        path,
-        response_model=SessionsReport,
-        responses={403: {"model": Refusal, "description": "Not for this client."}},
-        summary="The sessions of this process",
-    )
-    def read_sessions(
-        response: Response,
-        route: Annotated[
-            str | None,
-            Query(
-                min_length=1,
-                max_length=500,
-                description="Only this route's numbers, open sessions and findings: an owner's "
-                "name as `routes` has it, such as `GET /items/{id}`.",
-            ),
-        ] = None,
-        code: Annotated[
-            Code | None, Query(description="Only findings of this code, such as `SW101`.")
-        ] = None,
-        limit: Annotated[
-            int,
-            Query(
-                ge=1,
-                le=MOST_ROWS,
-                description="At most so many open sessions, and so many findings (the newest).",
-            ),
-        ] = 100,
+    async def read_sessions(
+        route: RouteFilter = None, code: CodeFilter = None, limit: Limit = 100
     ) -> Any:
         """Tell what was counted, which sessions are open now, and what was found."""
-        response.headers["Cache-Control"] = "no-store"
-        report = watch.snapshot().to_dict()
-        if route is not None:
-            report["routes"] = {
-                name: numbers for name, numbers in report["routes"].items() if name == route
-            }
-            for rows in ("open_sessions", "findings"):
-                report[rows] = [row for row in report[rows] if row["owner"]["name"] == route]
-        if code is not None:
-            report["findings"] = [row for row in report["findings"] if row["code"] == code]
-        report["open_sessions"] = report["open_sessions"][:limit]
-        report["findings"] = report["findings"][-limit:]
-        return report
+        # A limiter of its own, as the threads that sync handlers share may all be waiting for a
+        # connection: just then this page is needed.
+        return await to_thread.run_sync(
+            _answer, watch, route, code, limit, limiter=CapacityLimiter(1)
+        )
 
+    dependencies = [Depends(may_read)]
+    if watch.settings.token is not None:
+        dependencies.append(Depends(HTTPBearer(scheme_name="sessionwatch", auto_error=False)))
+    routes = APIRouter(tags=["sessionwatch"], dependencies=dependencies)
+    routes.add_api_route(
+        path,
+        read_sessions,
+        name="sessionwatch",
+        summary="The sessions of this process",
+        response_model=SessionWatchReport,
+        response_class=JSONResponse,
+        responses={403: {"model": SessionWatchRefusal, "description": "Not for this client."}},
+    )
     return routes
 
 
 def mount(app: Starlette, watch: SessionWatch, path: str) -> None:
-    """Have an application answer at exactly `path`; raises `ValueError` for a path without `/`."""
-    if not path.startswith("/"):
-        raise ValueError(f"path is {path!r}: begin it with a slash, as in {DEFAULT_PATH!r}")
+    """Have an application answer at exactly `path`, whatever else it has routes for.
+
+    Raises `ValueError` for a path without a slash in front.
+    """
+    page = router(watch, path)
     if isinstance(app, FastAPI):
-        app.include_router(router(watch, path))
+        app.include_router(page)
+        # It adds one route, last, where a route for all paths would hide it.
+        app.router.routes.insert(0, app.router.routes.pop())
         return
-    page = FastAPI(openapi_url=None)
-    page.include_router(router(watch, path))
-    app.router.routes.append(Route(path, page))
+    alone = FastAPI(openapi_url=None)
+    alone.include_router(page)
+    app.router.routes.insert(0, Route(path, alone, name="sessionwatch"))
+
+
+def _answer(watch: SessionWatch, route: str | None, code: str | None, limit: int) -> JSONResponse:
+    """Write the report; the models describe it, so that nothing is left out or refused here."""
+    report = watch.snapshot().to_dict()
+    try:
+        narrow(report, route=route, code=code, limit=limit)
+    except ValueError as error:
+        mistake = {
+            "type": "value_error",
+            "loc": ("query", "route"),
+            "msg": str(error),
+            "input": route,
+        }
+        raise RequestValidationError([mistake]) from None
+    return JSONResponse(report, headers=_NEVER_STORED)

@@ -1,4 +1,8 @@
-"""What `/debug/sessions` answers with, for its OpenAPI description."""
+"""What `/debug/sessions` answers with, for its OpenAPI description.
+
+The names all begin alike: FastAPI renames an application's own `Owner` in its schema when another
+model is called so.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Numbers(BaseModel):
+class SessionWatchNumbers(BaseModel):
     """What was counted, of one route or in total; a session under way counts as it stands."""
-
-    model_config = ConfigDict(extra="forbid")
 
     owners: int = Field(description="Requests and jobs that used a session or a connection.")
     open: int = Field(description="Sessions that are neither closed nor collected.")
@@ -32,101 +34,112 @@ class Numbers(BaseModel):
     idle_seconds: float = Field(description="How much of that time no statement was running.")
 
 
-class Owner(BaseModel):
+class SessionWatchOwner(BaseModel):
     """Whom a session belongs to."""
 
     kind: str = Field(description="request, websocket, job or process.")
-    name: str
+    name: str = Field(description="Its route, or what the job is called; a key of `routes`.")
     route: str | None = Field(description="Method and template, such as GET /items/{id}.")
     status: int | None = Field(description="The status that was answered, once it is known.")
     error: str | None = Field(description="The class of the exception that left the owner.")
-    cancelled: bool
+    cancelled: bool = Field(description="Whether it was cancelled.")
 
 
-class Place(BaseModel):
+class SessionWatchPlace(BaseModel):
     """A line of source code."""
 
-    file: str
-    line: int
-    function: str
+    file: str = Field(description="Its path.")
+    line: int = Field(description="Its number, from 1.")
+    function: str = Field(description="The function that it is in.")
 
 
-class StackFrame(Place):
+class SessionWatchFrame(SessionWatchPlace):
     """A frame of a call stack, and whose code it is."""
 
     origin: str = Field(description="application, library, machinery or event loop.")
 
 
-class Finding(BaseModel):
+class SessionWatchFinding(BaseModel):
     """Something that went wrong, or may have, with the line that opened the session."""
 
     code: str = Field(description="Stable, such as SW101.")
     name: str = Field(description="What goes with the code, such as session-leak.")
-    severity: Literal["error", "warning", "info"]
-    evidence: Literal["proof", "lost work", "suspect"]
-    message: str = Field(description="Enough by itself.")
-    fix: str
+    severity: Literal["error", "warning", "info"] = Field(description="How much it matters.")
+    evidence: Literal["proof", "lost work", "suspect"] = Field(description="What it rests on.")
+    message: str = Field(description="What happened, where; enough by itself.")
+    fix: str = Field(description="What to do about it.")
     count: int = Field(description="How often the same thing was seen.")
-    owner: Owner = Field(description="Whom it was seen of last.")
-    opened_at: Place | None = Field(description="Where the session or connection was opened.")
-    stack: list[StackFrame] = Field(description="The opening stack, innermost first.")
+    owner: SessionWatchOwner = Field(description="Whom it was seen of last.")
+    opened_at: SessionWatchPlace | None = Field(
+        description="Where the session or connection was opened."
+    )
+    stack: list[SessionWatchFrame] = Field(description="The opening stack, innermost first.")
     related: list[str] = Field(description="Codes of what the same cause would have brought.")
     details: dict[str, Any] = Field(description="Numbers that the message speaks of.")
     first_seen: str = Field(description="UTC, in ISO 8601.")
     last_seen: str = Field(description="UTC, in ISO 8601.")
 
 
-class OpenSession(BaseModel):
+class SessionWatchOpenSession(BaseModel):
     """A session that is open now."""
 
-    owner: Owner
-    state: Literal["open", "in transaction", "busy"]
-    age_seconds: float
+    owner: SessionWatchOwner = Field(description="Who opened it.")
+    state: str = Field(
+        description="open, in transaction or busy; closed or collected when that happened while "
+        "the report was made."
+    )
+    age_seconds: float = Field(description="Since it was made.")
     idle_seconds: float = Field(description="Since its last statement ended.")
-    connections_out: int
-    uncommitted_writes: int
+    connections_out: int = Field(description="Connections that it holds.")
+    uncommitted_writes: int = Field(description="Writing statements of its open transaction.")
     last_statement: str | None = Field(description="Without parameters, and cut in length.")
-    opened_at: Place | None
-    stack: list[StackFrame]
+    opened_at: SessionWatchPlace | None = Field(description="The application's line that made it.")
+    stack: list[SessionWatchFrame] = Field(description="The opening stack, innermost first.")
     owner_ended: bool = Field(description="Whether it outlived the request that opened it.")
 
 
-class Pool(BaseModel):
+class SessionWatchPool(BaseModel):
     """The connection pool of an engine."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     name: str = Field(description="The engine's URL without user, password and options.")
-    class_name: str = Field(alias="class")
-    size: int | None
-    max_overflow: int | None
+    class_name: str = Field(alias="class", description="The pool's class, such as QueuePool.")
+    size: int | None = Field(description="Connections it keeps; null where it has no size.")
+    max_overflow: int | None = Field(
+        description="Connections beyond its size; -1 for any number, null where it has no size."
+    )
     checked_out: int = Field(description="Connections that are out now.")
-    checkouts: int
-    checkins: int
+    checkouts: int = Field(description="Connections that were taken.")
+    checkins: int = Field(description="Connections that came back, however they did.")
     timeouts: int = Field(description="Checkouts that waited in vain.")
-    held_seconds: float
+    held_seconds: float = Field(description="How long those that came back were out, added up.")
 
 
-class InternalErrors(BaseModel):
+class SessionWatchInternalErrors(BaseModel):
     """Exceptions of sessionwatch's own, none of which reached the application."""
 
-    count: int
-    by_hook: dict[str, int]
+    count: int = Field(description="How many there were; 0 in good health.")
+    by_hook: dict[str, int] = Field(description="How many in each place; the first is logged.")
 
 
-class SessionsReport(BaseModel):
+class SessionWatchReport(BaseModel):
     """All that the watch knows now."""
 
-    totals: Numbers = Field(description="Over all routes, whatever the filters.")
-    routes: dict[str, Numbers]
-    open_sessions: list[OpenSession] = Field(description="Oldest first.")
-    findings: list[Finding] = Field(description="In the order in which they were first seen.")
-    pools: list[Pool]
-    settings: dict[str, Any]
-    internal_errors: InternalErrors
+    totals: SessionWatchNumbers = Field(description="Over all routes, whatever the filters.")
+    routes: dict[str, SessionWatchNumbers] = Field(
+        description="The same numbers per owner's name: a route, a job, or the process."
+    )
+    open_sessions: list[SessionWatchOpenSession] = Field(description="Oldest first.")
+    findings: list[SessionWatchFinding] = Field(description="The last seen first.")
+    pools: list[SessionWatchPool] = Field(description="Every pool of the process, unfiltered.")
+    settings: dict[str, Any] = Field(description="In force now, the token hidden.")
+    internal_errors: SessionWatchInternalErrors = Field(
+        description="What went wrong in sessionwatch itself."
+    )
 
 
-class Refusal(BaseModel):
+class SessionWatchRefusal(BaseModel):
     """Why nothing is shown, and what to do."""
 
-    detail: str
+    detail: str = Field(description="One sentence.")

@@ -47,17 +47,23 @@ class Run:
         return {finding["code"]: finding["severity"] for finding in findings}
 
 
-def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m sessionwatch` with these arguments, as the tests import it."""
+def start_process(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `python -m sessionwatch` with these arguments, as the tests import it."""
     known = {"PYTHONPATH": PACKAGE_ROOT, "COLUMNS": "100"}
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-P", "-m", "sessionwatch", *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=RUN_SECONDS,
         env={**os.environ, **known, **environment},
-        check=False,
     )
+
+
+def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the same to its end."""
+    with start_process(*arguments, **environment) as process:
+        stdout, stderr = process.communicate(timeout=RUN_SECONDS)
+    return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +76,12 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
 def package_root() -> str:
     """The folder that `sessionwatch` and `demo_app` are imported from."""
     return PACKAGE_ROOT
+
+
+@pytest.fixture(scope="session")
+def start_command() -> Callable[..., subprocess.Popen[str]]:
+    """Starts the command line."""
+    return start_process
 
 
 def compare(*arguments: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The same lab on a real PostgreSQL, through psycopg and asyncpg."""
 
 import contextlib
+import signal
+import subprocess
 
 import pytest
 
@@ -113,3 +115,17 @@ def test_no_right_to_create_a_schema_is_one_line(command, postgres_url):
     assert finished.stderr.count("\n") == 1
     assert "no right to create a schema" in finished.stderr
     assert "GRANT CREATE ON DATABASE" in finished.stderr
+
+
+def test_an_interrupted_run_leaves_no_schema(start_command, postgres_url):
+    url = with_driver(postgres_url, "psycopg")
+    process = start_command("compare", "--database-url", url, *CHOSEN)
+    while process.poll() is None and not leftovers(postgres_url):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.05)
+
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 130, stderr
+    assert leftovers(postgres_url) == []

@@ -12,6 +12,15 @@ import sessionwatch
 
 PATH = "/debug/sessions"
 SECRET = "hush-4711"
+KEYS = {
+    "totals",
+    "routes",
+    "open_sessions",
+    "findings",
+    "pools",
+    "settings",
+    "internal_errors",
+}
 
 
 class Base(DeclarativeBase):
@@ -75,6 +84,14 @@ def app(leaky, watch_settings):
     watch = sessionwatch.install(leaky, watch_settings)
     yield leaky
     watch.stop()
+
+
+@pytest.fixture
+def report(app):
+    """Return what the page says after a request that closed its session and one that leaked."""
+    assert ask(app, "/fine").status_code == 200
+    assert ask(app, "/notes/7").status_code == 404
+    return ask(app).json()
 
 
 def ask(app, path=PATH, client="127.0.0.1", base_url="http://127.0.0.1", **arguments):

@@ -37,16 +37,42 @@ def test_a_foreign_host_may_not_be_it_is_dns_rebinding(host):
     assert refusal(None, "127.0.0.1", {"host": host}) is not None
 
 
+@pytest.mark.parametrize("host", ["[::1].evil.test", "127.0.0.1:evil", "[::1", "::1]", "[]", ":80"])
+def test_a_malformed_host_may_not_be(host):
+    assert refusal(None, "127.0.0.1", {"host": host}) is not None
+
+
 def test_no_host_at_all_may_not():
     assert refusal(None, "127.0.0.1", {}) is not None
 
 
 @pytest.mark.parametrize(
     "header",
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"],
+    [
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-anything",
+        "x-real-ip",
+        "via",
+        "true-client-ip",
+        "cf-connecting-ip",
+    ],
 )
-def test_behind_a_proxy_may_not(header):
-    assert refusal(None, "127.0.0.1", {**LOCAL, header: "203.0.113.9"}) is not None
+@pytest.mark.parametrize("value", ["203.0.113.9", "127.0.0.1", ""])
+def test_behind_a_proxy_may_not(header, value):
+    assert refusal(None, "127.0.0.1", {**LOCAL, header: value}) is not None
+
+
+@pytest.mark.parametrize("origin", ["https://evil.test", "http://10.0.0.1:3000", "null", ""])
+def test_a_page_of_another_site_may_not_even_where_cors_allows_all(origin):
+    assert refusal(None, "127.0.0.1", {**LOCAL, "origin": origin}) is not None
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:80"])
+def test_a_page_of_this_machine_may(origin):
+    assert refusal(None, "127.0.0.1", {**LOCAL, "origin": origin}) is None
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "203.0.113.9"])
@@ -63,6 +89,16 @@ def test_the_token_opens_it_from_anywhere(client, scheme):
 def test_with_a_token_set_nothing_else_opens_it(authorization):
     headers = LOCAL if authorization is None else {**LOCAL, "authorization": authorization}
     assert "Authorization: Bearer <token>" in refusal("key", "127.0.0.1", headers)
+
+
+@pytest.mark.parametrize("token", ["key\n", " key", "key"])
+def test_white_space_around_the_token_is_no_part_of_it(token):
+    assert refusal(token, "203.0.113.9", {"authorization": "Bearer key"}) is None
+
+
+def test_a_token_beyond_ascii_arrives_as_utf_8_read_as_latin_1():
+    received = "Bearer " + "clé".encode().decode("latin-1")
+    assert refusal("clé", "203.0.113.9", {"authorization": received}) is None
 
 
 @pytest.mark.parametrize("host", ["", "nonsense", "::2", "1.2.3"])
