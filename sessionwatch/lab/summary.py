@@ -59,7 +59,7 @@ def verdict_of(cells: list[CellResult]) -> str:
         return "the two testimonies disagree: see below"
     own = [cell for cell in cells if not _is_handlers_doing(cell.scenario)]
     parts = [
-        _part(cells, "pinned", "keeps a connection out for good in {}"),
+        _part(cells, "pinned", "holds a connection beyond the collector in {}"),
         _part(cells, "leak", "leaks in {}"),
         _part(cells, "acknowledged-lost", "says 200 before a commit that fails"),
         _part(cells, "lost", "loses accepted work in {}"),
