@@ -29,7 +29,7 @@ class ChildTasks:
 
 def tasks_that_hold(sessions: Iterable[SessionRecord]) -> set[Task]:
     """Return the unfinished tasks, other than the owner's, that used a session still open."""
-    tasks = set()
+    tasks: set[Task] = set()
     for session in sessions:
         if session.task is not None and not session.settled:
             task = session.task()

@@ -11,6 +11,8 @@ from sessionwatch.instruments.middleware import SessionWatchMiddleware
 from sessionwatch.settings import Settings
 from sessionwatch.watch import SessionWatch
 
+_MARK = "_sessionwatch"
+
 
 def install(
     app: Starlette,
@@ -22,19 +24,34 @@ def install(
     """Watch every session of a FastAPI or Starlette application; returns the running watch.
 
     Starts the watch, puts the middleware outermost, also of those that are added later, and
-    answers at `path`. Raises `RuntimeError` when the application already serves requests.
+    answers at `path`. Raises `TypeError` for what is no such application, `ValueError` when both
+    settings and a watch are given or the path has no slash in front, and `RuntimeError` when the
+    application already serves requests or has sessionwatch installed.
     """
     from sessionwatch.web.endpoint import mount
 
+    _require_installable(app)
+    if watch is not None and settings is not None:
+        raise ValueError("give either settings or a watch: a watch has its settings already")
+    watch = watch or SessionWatch(settings)
+    mount(app, watch, path)
+    _put_outermost(app, watch)
+    return watch.start()
+
+
+def _require_installable(app: Starlette) -> None:
+    if not isinstance(app, Starlette):
+        raise TypeError(
+            f"{type(app).__name__} is no FastAPI or Starlette application: wrap it by hand with "
+            "SessionWatchMiddleware(app, watch), or install into the application inside it"
+        )
     if app.middleware_stack is not None:
         raise RuntimeError(
             "the application already serves requests: call sessionwatch.install(app) before that, "
             "where the application is made"
         )
-    watch = watch or SessionWatch(settings)
-    _put_outermost(app, watch)
-    mount(app, watch, path)
-    return watch.start()
+    if _MARK in vars(app):
+        raise RuntimeError("sessionwatch is installed in this application already")
 
 
 def _put_outermost(app: Starlette, watch: SessionWatch) -> None:
@@ -46,3 +63,4 @@ def _put_outermost(app: Starlette, watch: SessionWatch) -> None:
         return build()
 
     app.build_middleware_stack = build_middleware_stack  # type: ignore[method-assign]
+    setattr(app, _MARK, watch)

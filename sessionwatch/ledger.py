@@ -52,10 +52,10 @@ class Ledger:
             owner.judged = True
             if not owner.sessions and not owner.holds:
                 return
-            route = self._route(owner.label)
+            route = self._route(owner.route or owner.name)
             route.owners += 1
             for session in owner.sessions:
-                if session.settled:
+                if session.closed_ns or session.collected:
                     self._fold(session, route, now_ns)
                 elif len(self._unsettled) < self._settings.max_open_sessions:
                     self._unsettled[session] = None

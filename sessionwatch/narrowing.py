@@ -12,7 +12,7 @@ from sessionwatch.instruments.binds import binds_by_mapper
 
 
 class Narrowing:
-    """The session classes, sessionmakers and engines that are watched; none means all.
+    """The session classes, sessionmakers and engines that are watched.
 
     Raises `TypeError` for anything else.
     """
@@ -26,18 +26,17 @@ class Narrowing:
                 self._engines += (engine,)
             else:
                 self._classes += (_session_class(each),)
-        self._everything = not only
 
     def session(self, session: Session) -> bool:
         """Whether a session is of one of the classes, or bound to one of the engines."""
-        if self._everything or isinstance(session, self._classes):
+        if isinstance(session, self._classes):
             return True
         binds = [session.bind, *binds_by_mapper(session).values()]
         return any(bind is not None and bind.engine in self._engines for bind in binds)
 
     def pool(self, pool: Any) -> bool:
         """Whether a pool is an engine's that is watched; all are when classes are named."""
-        if self._everything or self._classes:
+        if self._classes:
             return True
         return any(engine.pool is pool for engine in self._engines)
 

@@ -54,7 +54,7 @@ class SessionWatch:
         self.clock = clock
         self.capture = CAPTURES[self.settings.stacks]
         self.process_owner = Owner("process", "process", self, clock())
-        self._only = Narrowing(only)
+        self.only = Narrowing(only) if only else None
         self._ledger = Ledger(self.settings, wall_clock)
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
@@ -155,14 +155,6 @@ class SessionWatch:
 
     # What follows is called by the instruments.
 
-    def watches(self, session: Any) -> bool:
-        """Whether this session is among those that `only` names."""
-        return self._only.session(session)
-
-    def watches_pool(self, pool: Any) -> bool:
-        """Whether this pool is one of an engine that `only` names."""
-        return self._only.pool(pool)
-
     def session_collected(self, session: SessionRecord) -> None:
         """Queue a session that is gone; called by the garbage collector, so without a lock."""
         if not session.folded:
@@ -230,7 +222,7 @@ class SessionWatch:
                     self.hook_failed(f"rule {code}")
         self._ledger.end(owner, now_ns)
         for session in owner.sessions:
-            if not session.settled:
+            if not session.closed_ns:
                 self._await_collection(session)
         if self._collected or self._returned:
             self._judge_collected()
@@ -250,7 +242,8 @@ class SessionWatch:
                 if owner.ended_ns:
                     self._judge_when_settled(owner)
             for session in self._ledger.unsettled_sessions():
-                if session.task is not None and session.task() is task:
+                late = session.opened_ns > session.owner.ended_ns
+                if late and session.task is not None and session.task() is task:
                     self._report(sw101.check_session(session))
         except Exception:  # noqa: BLE001
             self.hook_failed("child_task_done")

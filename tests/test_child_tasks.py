@@ -134,7 +134,7 @@ def test_child_that_opens_after_its_owner_ended(watch, seen, run_async, make_ses
 
 
 def test_child_that_opens_after_its_owner_ended_and_loses_writes(
-    watch, seen, run_async, make_session, models
+    watch, seen, clock, run_async, make_session, models
 ):
     async def body(engine):
         go_on = asyncio.Event()
@@ -148,6 +148,7 @@ def test_child_that_opens_after_its_owner_ended_and_loses_writes(
         with watch.owner("job"):
             task = asyncio.create_task(child())
             await asyncio.sleep(0)
+        clock.advance()
         go_on.set()
         await task
         await asyncio.sleep(0)

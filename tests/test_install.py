@@ -158,3 +158,36 @@ def test_an_application_that_is_starting_up_is_refused(make):
     app = make(lifespan=lifespan)
     assert start_and_stop(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert refused == [app]
+
+
+def test_twice_is_refused():
+    app = FastAPI()
+    watch = sessionwatch.install(app)
+    try:
+        with pytest.raises(RuntimeError, match="installed in this application already"):
+            sessionwatch.install(app)
+    finally:
+        watch.stop()
+
+
+def test_settings_beside_a_watch_are_refused_rather_than_ignored():
+    with pytest.raises(ValueError, match="a watch has its settings already"):
+        sessionwatch.install(
+            FastAPI(), sessionwatch.Settings(token="key"), watch=sessionwatch.SessionWatch()
+        )
+
+
+def test_an_application_that_is_wrapped_already_is_refused():
+    class Wrapper:
+        """Any ASGI middleware that was applied by hand."""
+
+    with pytest.raises(TypeError, match="Wrapper is no FastAPI or Starlette application"):
+        sessionwatch.install(Wrapper())
+
+
+def test_a_refused_path_leaves_the_application_as_it_was():
+    app = FastAPI()
+    before = app.build_middleware_stack
+    with pytest.raises(ValueError, match="begin it with a slash"):
+        sessionwatch.install(app, path="debug")
+    assert app.build_middleware_stack == before

@@ -43,7 +43,8 @@ def running_task() -> Task[Any] | None:
 
 def note_task(session: SessionRecord) -> None:
     """Remember the task that uses the session last, when it is another than the owner's own."""
-    task = running_task()
+    loop = _get_running_loop()
+    task = None if loop is None else current_task(loop)
     if task is not None and task is not session.owner.task:
         session.task = weakref.ref(task)
 

@@ -98,7 +98,7 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
     if information is None:
         return
     recorder = owner.recorder
-    if not recorder.watches_pool(pool):
+    if recorder.only is not None and not recorder.only.pool(pool):
         return
     holds = information.setdefault(_KEY, [])
     if holds:
@@ -179,7 +179,7 @@ def _ending(holds: list[ConnectionHold]) -> ConnectionHold:
 def timed_out(pool: Pool, owner: Owner, since_ns: int) -> None:
     """Report that nobody returned a connection in time."""
     recorder = owner.recorder
-    if not recorder.watches_pool(pool):
+    if recorder.only is not None and not recorder.only.pool(pool):
         return
     stack, _ = recorder.capture(sys._getframe(3))
     recorder.pool_timed_out(owner, _pool_record(pool), recorder.clock() - since_ns, stack)

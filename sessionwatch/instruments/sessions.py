@@ -37,9 +37,11 @@ def forget(session: Session) -> None:
 def session_opened(session: Session) -> None:
     """Begin a record; called when `Session.__init__` has returned."""
     owner = owner_now()
-    if owner is None or _ATTRIBUTE in session.__dict__ or not owner.recorder.watches(session):
+    if owner is None or _ATTRIBUTE in session.__dict__:
         return
     recorder = owner.recorder
+    if recorder.only is not None and not recorder.only.session(session):
+        return
     stack, scoped = recorder.capture(sys._getframe(3))
     record = SessionRecord(owner, recorder.clock(), stack, scoped)
     note_task(record)
@@ -87,7 +89,7 @@ def _collected(notice: weakref.ref[Session]) -> None:
 @guarded
 def session_closing(session: Session) -> None:
     """Mark the session closed; called before `close`, `reset` or `invalidate` does its work."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is not None and not record.closed_ns:
         record.closed_ns = record.owner.recorder.clock()
 
@@ -95,7 +97,7 @@ def session_closing(session: Session) -> None:
 @guarded
 def closing_failed(session: Session) -> None:
     """Take the mark back from a session that refused to be closed."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is not None and record.transaction is not None:
         record.closed_ns = 0
 
@@ -103,7 +105,7 @@ def closing_failed(session: Session) -> None:
 @guarded
 def session_closed(session: Session) -> None:
     """Settle a session that outlived its owner, or one of very many."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is not None:
         owner = record.owner
         if owner.ended_ns or len(owner.sessions) > MANY_OF_ONE_OWNER:
@@ -113,7 +115,7 @@ def session_closed(session: Session) -> None:
 @guarded
 def transaction_created(session: Session, transaction: SessionTransaction) -> None:
     """Begin a root transaction or a savepoint; a flush's subtransaction is neither."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is None:
         return
     if transaction.nested:
@@ -153,7 +155,7 @@ def transaction_began(
     A connection that was checked out by somebody else is lent to the session, which closes without
     returning it; inside a savepoint the session does not decide what becomes of its work.
     """
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     hold = hold_of(connection)
     if record is None or hold is None or hold.session is record:
         return
@@ -181,7 +183,7 @@ def transaction_began(
 @guarded
 def commit_attempted(session: Session) -> None:
     """Note that the root transaction is about to be committed."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is not None and record.transaction and not session.in_nested_transaction():
         record.transaction.commit_attempted_ns = record.owner.recorder.clock()
 
@@ -189,7 +191,7 @@ def commit_attempted(session: Session) -> None:
 @guarded
 def committed(session: Session) -> None:
     """Count a root commit, or the release of a savepoint, for which the same event fires."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is None or record.transaction is None:
         return
     transaction = record.transaction
@@ -211,7 +213,7 @@ def committed(session: Session) -> None:
 @guarded
 def rolled_back(session: Session) -> None:
     """Note that the database has rolled back, on request or after a failed flush."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is not None and record.transaction and not session.in_nested_transaction():
         record.transaction.rollback_seen = True
 
@@ -219,7 +221,7 @@ def rolled_back(session: Session) -> None:
 @guarded
 def transaction_ended(session: Session, transaction: SessionTransaction) -> None:
     """End a root transaction or a savepoint, whatever became of it."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is None:
         return
     if transaction.nested:
@@ -238,7 +240,7 @@ def explicitly_rolled_back(session: Session, previous: SessionTransaction) -> No
     SQLAlchemy sends `after_soft_rollback` with the root only for `rollback()` itself, and after
     the root's end; a failed flush sends it with its subtransaction (orm/session.py, 2.0 and 2.1).
     """
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is not None and previous.parent is None:
         record.rolled_back_explicitly()
 
@@ -246,7 +248,7 @@ def explicitly_rolled_back(session: Session, previous: SessionTransaction) -> No
 @guarded
 def flushed(session: Session, context: Any) -> None:
     """Count a flush that had something to write."""
-    record = record_of(session)
+    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
     if record is not None:
         record.flushes += 1
 

@@ -106,7 +106,10 @@ class Owner:
         """Whether all sessions are closed and none wrote, so that no rule needs to look."""
         if self.holds:
             return False
-        return all(session.uneventful for session in self.sessions)
+        for session in self.sessions:
+            if not session.closed_ns or session.transactions or session.reclaimed:
+                return False
+        return True
 
     def written_transactions(self) -> list[tuple[SessionRecord, TransactionRecord]]:
         """Return every root transaction that wrote, in the order in which they ended."""

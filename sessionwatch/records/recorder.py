@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from sessionwatch.records.stack import Stack
 
 
+class Narrowing(Protocol):
+    """Tells what a watch was told to keep to."""
+
+    def session(self, session: Any) -> bool:
+        """Whether this session is to be recorded."""
+
+    def pool(self, pool: Any) -> bool:
+        """Whether the connections of this pool are to be recorded."""
+
+
 class Recorder(Protocol):
     """Receives what is seen; the garbage collector calls two of its methods."""
 
@@ -25,11 +35,9 @@ class Recorder(Protocol):
     process_owner: Owner
     """Whom sessions belong to that nobody else owns."""
 
-    def watches(self, session: Any) -> bool:
-        """Whether this session is to be recorded."""
-
-    def watches_pool(self, pool: Any) -> bool:
-        """Whether the connections of this pool are to be recorded."""
+    @property
+    def only(self) -> Narrowing | None:
+        """Which sessions and pools are recorded; None means all."""
 
     def session_opened_late(self, session: SessionRecord) -> None:
         """Take a session that was opened after its owner had been judged."""

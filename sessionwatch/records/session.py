@@ -88,11 +88,6 @@ class SessionRecord:
         return self.closed_ns > 0 or self.collected
 
     @property
-    def uneventful(self) -> bool:
-        """Whether the session is closed and never wrote, so that no rule needs to look."""
-        return self.closed_ns > 0 and not self.transactions and not self.reclaimed
-
-    @property
     def nothing_lost(self) -> bool:
         """Whether the session is closed, and all that it wrote is committed."""
         return (

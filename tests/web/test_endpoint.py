@@ -8,6 +8,8 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 from sqlalchemy import event
 
+import sessionwatch
+
 from .conftest import KEYS, PATH, SECRET, ask
 
 
@@ -72,6 +74,20 @@ def test_reading_the_page_is_no_owner_with_sessions(app):
 
 def test_it_is_never_stored(app):
     assert ask(app).headers["cache-control"] == "no-store"
+
+
+def test_a_name_that_utf_8_cannot_hold_is_answered_still(leaky, watch_settings, create_session):
+    """`os.listdir` gives such names to files whose bytes are not valid UTF-8."""
+    name = b"import caf\xe9.csv".decode("utf-8", "surrogateescape")
+    watch = sessionwatch.install(leaky, watch_settings)
+    try:
+        with watch.owner(name), create_session():
+            pass
+        answer = ask(leaky)
+        assert answer.status_code == 200
+        assert answer.json()["routes"][name]["closed"] == 1
+    finally:
+        watch.stop()
 
 
 def test_it_takes_no_connection(app, create_session):
