@@ -169,7 +169,7 @@ class SessionWatch:
         owner = session.owner
         if owner.judged:
             self._ledger.settle(session, self.clock())
-            if session.opened_ns > owner.ended_ns and session.reported is None:
+            if session.late and session.reported is None:
                 self._report(sw203.check_session(session))
             self._note_return(session)
         elif owner.ended_ns:
@@ -188,6 +188,7 @@ class SessionWatch:
 
     def session_opened_late(self, session: SessionRecord) -> None:
         """Watch a session of a child task whose owner is over, until the task is, too."""
+        session.late = True
         self._ledger.adopt(session)
         self._await_collection(session)
         self._child_tasks.await_all(tasks_that_hold([session]))
@@ -242,8 +243,8 @@ class SessionWatch:
                 if owner.ended_ns:
                     self._judge_when_settled(owner)
             for session in self._ledger.unsettled_sessions():
-                late = session.opened_ns > session.owner.ended_ns
-                if late and session.task is not None and session.task() is task:
+                holds = session.task is not None and session.task() is task
+                if holds and session.late and session.reported is None:
                     self._report(sw101.check_session(session))
         except Exception:  # noqa: BLE001
             self.hook_failed("child_task_done")

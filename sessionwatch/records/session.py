@@ -33,6 +33,7 @@ class SessionRecord:
         "holds",
         "idle_ns",
         "last_ended",
+        "late",
         "last_used_ns",
         "lent",
         "opened_at",
@@ -63,6 +64,7 @@ class SessionRecord:
         self.folded = False
         self.reclaimed = 0
         self.reopened = False
+        self.late = False
         self.reference: weakref.ref[Any] | None = None
         self.reported: Any = None
         self.task: weakref.ref[Any] | None = None

@@ -3,6 +3,7 @@
 # Annotations stay real objects here: FastAPI reads those of the functions inside `router`.
 
 import enum
+import json
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sessionwatch.rules.catalog import CATALOG
@@ -107,8 +108,11 @@ def mount(app: Starlette, watch: SessionWatch, path: str) -> None:
     app.router.routes.insert(0, Route(path, alone, name="sessionwatch"))
 
 
-def _answer(watch: SessionWatch, route: str | None, code: str | None, limit: int) -> JSONResponse:
-    """Write the report; the models describe it, so that nothing is left out or refused here."""
+def _answer(watch: SessionWatch, route: str | None, code: str | None, limit: int) -> Response:
+    """Write the report; the models describe it, so that nothing is left out or refused here.
+
+    In ASCII, unlike `JSONResponse`: a job named after a file may hold what UTF-8 cannot.
+    """
     report = watch.snapshot().to_dict()
     try:
         narrow(report, route=route, code=code, limit=limit)
@@ -120,4 +124,5 @@ def _answer(watch: SessionWatch, route: str | None, code: str | None, limit: int
             "input": route,
         }
         raise RequestValidationError([mistake]) from None
-    return JSONResponse(report, headers=_NEVER_STORED)
+    content = json.dumps(report, separators=(",", ":"))
+    return Response(content, media_type="application/json", headers=_NEVER_STORED)
