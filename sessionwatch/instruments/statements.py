@@ -56,8 +56,7 @@ def statement_ended(
     if hold is None:
         return
     _note_end(hold)
-    context = getattr(result, "context", None)
-    text = context.statement if context is not None else _own_text(statement)
+    text = _text_without_parameters(statement, result)
     session = hold.user
     wrote = _changes_rows(statement, text, result)
     if session is None:
@@ -129,6 +128,16 @@ def _inserts_for_certain(statement: Any) -> bool:
         and statement.select is None
         and getattr(statement, "_post_values_clause", None) is None
     )
+
+
+def _text_without_parameters(statement: Any, result: Any) -> str | None:
+    """Return the SQL as it was compiled: what is sent may have literal values written into it."""
+    context = getattr(result, "context", None)
+    if context is None:
+        return _own_text(statement)
+    compiled = context.compiled
+    text: str = context.statement if compiled is None else compiled.string
+    return text
 
 
 def _own_text(statement: Any) -> str | None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import delete, insert, literal, select, text, update
+from sqlalchemy import bindparam, delete, insert, literal, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -234,3 +234,10 @@ def test_result_is_the_users_own(session, models):
     result = session.execute(select(models.Item.name).order_by(models.Item.name))
     assert result.scalars().all() == ["a", "b"]
     assert session.execute(update(models.Item).values(name=models.Item.name + "!")).rowcount == 2
+
+
+def test_literal_values_that_are_written_into_the_sql_are_not_shown(seen, session, models):
+    secret = bindparam("secret", "hush", literal_execute=True)
+    session.execute(select(models.Item).where(models.Item.name == secret))
+    (shown,) = seen.snapshot.open_sessions
+    assert "hush" not in shown["last_statement"]
