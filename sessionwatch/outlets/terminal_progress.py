@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 def progress_bar(total: int) -> Iterator[Callable[[str], None]]:
     """Yield what is to be told after each of `total` steps; the bar is drawn on standard error."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda step: None
+        return
     with Progress(
         TextColumn("measuring"),
         BarColumn(),
@@ -21,7 +24,6 @@ def progress_bar(total: int) -> Iterator[Callable[[str], None]]:
         TextColumn("[dim]{task.description}", markup=True),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task("starting the servers", total=total)
 

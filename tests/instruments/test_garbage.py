@@ -150,8 +150,8 @@ def test_collection_in_a_thread_that_holds_our_lock(
 
 def test_collection_at_every_allocation_in_many_threads(watch, seen, make_engine, models):
     """Four threads open, close and leak while the collector runs as often as it can."""
-    engine = make_engine(pool_size=20, max_overflow=0, pool_timeout=20)
     rounds = 40
+    engine = make_engine(pool_size=4 * rounds)
 
     def work(number):
         for turn in range(rounds):
@@ -160,6 +160,8 @@ def test_collection_at_every_allocation_in_many_threads(watch, seen, make_engine
             if turn % 4 != number:
                 session.close()
             del session
+            if turn % 8 == 0:
+                gc.collect()
 
     thresholds = gc.get_threshold()
     threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(4)]
