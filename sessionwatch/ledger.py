@@ -57,8 +57,8 @@ class Ledger:
             for session in owner.sessions:
                 if session.closed_ns or session.collected:
                     self._fold(session, route, now_ns)
-                elif len(self._unsettled) < self._settings.max_open_sessions:
-                    self._unsettled[session] = None
+                else:
+                    self._keep_unsettled(session)
             for hold in list(owner.holds):
                 if hold.returned_ns:
                     del owner.holds[hold]
@@ -69,8 +69,7 @@ class Ledger:
     def adopt(self, session: SessionRecord) -> None:
         """Keep a session that was opened when its owner had ended."""
         with self._lock:
-            if len(self._unsettled) < self._settings.max_open_sessions:
-                self._unsettled[session] = None
+            self._keep_unsettled(session)
 
     def settle(self, session: SessionRecord, now_ns: int) -> None:
         """Add a session that was closed, or is gone, after its owner had ended."""
@@ -92,7 +91,7 @@ class Ledger:
                 self._route(session.owner.label).counts.subtract(session.counts(now_ns))
                 session.folded = False
                 if session.owner.judged:
-                    self._unsettled[session] = None
+                    self._keep_unsettled(session)
 
     def add(self, finding: Finding) -> FindingEntry | None:
         """Keep a finding, or count it with those that are the same; None when there is no room."""
@@ -153,6 +152,10 @@ class Ledger:
             route = totals.setdefault(hold.owner.label, RouteTotals())
             route.counts.add(hold.counts(now_ns))
         return totals
+
+    def _keep_unsettled(self, session: SessionRecord) -> None:
+        if len(self._unsettled) < self._settings.max_open_sessions:
+            self._unsettled[session] = None
 
     def _route(self, label: str) -> RouteTotals:
         route = self._routes.get(label)

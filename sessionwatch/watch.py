@@ -201,7 +201,6 @@ class SessionWatch:
     def pool_timed_out(self, owner: Owner, pool: PoolRecord, waited_ns: int, at: Stack) -> None:
         """Report a checkout that nobody answered."""
         pool.timeouts += 1
-        pool.waited_ns += waited_ns
         self._report([sw501.check(owner, pool, waited_ns, at)])
 
     def hook_failed(self, hook: str) -> None:

@@ -84,7 +84,6 @@ def _pool_record(pool: Pool) -> PoolRecord:
             class_name=type(pool).__name__,
             size=size() if callable(size) else size,
             max_overflow=getattr(pool, "_max_overflow", None),
-            reference=weakref.ref(pool),
         )
         record = pool.__dict__.setdefault(_KEY, record)
         _pools.add(pool)

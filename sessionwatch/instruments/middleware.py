@@ -66,5 +66,6 @@ class SessionWatchMiddleware:
         finally:
             current_owner.reset(token)
             del scope[_SCOPE_KEY]
-            owner.endpoint = endpoint_code(scope)
+            if owner.failed:
+                owner.endpoint = endpoint_code(scope)
             watch.end_owner(owner)

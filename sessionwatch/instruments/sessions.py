@@ -28,11 +28,6 @@ def record_of(session: Session) -> SessionRecord | None:
     return session.__dict__.get(_ATTRIBUTE)
 
 
-def forget(session: Session) -> None:
-    """Take our mark off a session."""
-    session.__dict__.pop(_ATTRIBUTE, None)
-
-
 @guarded
 def session_opened(session: Session) -> None:
     """Begin a record; called when `Session.__init__` has returned."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sessionwatch.records.connection import ConnectionHold
@@ -26,10 +25,8 @@ class PoolRecord:
         "holds",
         "max_overflow",
         "name",
-        "reference",
         "size",
         "timeouts",
-        "waited_ns",
     )
 
     def __init__(
@@ -38,16 +35,13 @@ class PoolRecord:
         class_name: str,
         size: int | None,
         max_overflow: int | None,
-        reference: weakref.ref[Any],
     ) -> None:
         self.name = name
         self.class_name = class_name
         self.size = size
         self.max_overflow = max_overflow
-        self.reference = reference
         self.holds: dict[ConnectionHold, None] = {}
         self.timeouts = 0
-        self.waited_ns = 0
         self._checkins = 0
         self._held_ns = 0
         self._returned: deque[int] = deque()
