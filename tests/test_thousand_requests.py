@@ -137,6 +137,14 @@ async def send(app, method: str, path: str, body: dict) -> int:
 
 
 def records_alive() -> int:
+    """Count records once the worker threads have ended: the last call of each holds its owner.
+
+    anyio tells its workers to stop when their event loop ends, and does not wait for them.
+    """
+    for thread in threading.enumerate():
+        if thread.name.startswith("AnyIO worker thread"):
+            thread.join(timeout=10)
+            assert not thread.is_alive()
     gc.collect()
     return sum(
         type(each).__module__.startswith("sessionwatch.records") for each in gc.get_objects()
