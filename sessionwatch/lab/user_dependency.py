@@ -1,0 +1,121 @@
+"""The user's own dependency inside a process of the lab, put into the demo app as it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from fastapi import FastAPI
+from fastapi.params import Depends as DependsMark
+
+from demo_app.application import create_app
+
+from .call_log import logged_class
+from .cell import Ground
+from .errors import LabError, with_article
+from .session_kinds import is_session_class
+from .user_import import load_object, look_here
+from .user_search import find_source, functions_of
+from .user_sessions import Source, source_of
+
+_UNWRAPPED = "FastAPI took the generator itself, since it takes no @contextmanager"
+
+
+@dataclass(frozen=True, slots=True)
+class UserDependency:
+    """What `--get-db` named, with what makes its sessions."""
+
+    name: str
+    call: Callable[..., Any]
+    """The very callable that FastAPI is handed."""
+    source: Source
+    scope: Literal["function"] | None
+    remark: str
+
+    def rebind(self, ground: Ground) -> Callable[..., Any]:
+        """Have its sessions made on a cell's ground; return what to hand to FastAPI."""
+        self.source.rebind(ground.engine, ground.log)
+        return logged_class(self.call, ground.log) if is_session_class(self.call) else self.call
+
+    def application(self, ground: Ground) -> FastAPI:
+        """Return the demo app with this dependency, for one cell."""
+        return create_app(
+            self.rebind(ground),
+            scope=self.scope,
+            is_async=self.source.is_async,
+            create_session=ground.create_session,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `Yours` holds, apart from the name."""
+        place, source = _written(self.call)
+        return {
+            "made_by": self.source.name,
+            "is_async": self.source.is_async,
+            "scope": self.scope,
+            "place": place,
+            "source": source,
+            "remark": self.remark,
+        }
+
+
+def load(name: str, made_by: str | None) -> UserDependency:
+    """Import a dependency and find what makes its sessions; raise LabError with what is wrong."""
+    look_here()
+    call, scope = _taken_out(load_object(name, "--get-db"))
+    if not callable(call):
+        raise LabError(
+            f"--get-db: {name} is no function but {with_article(type(call).__name__)}: name what "
+            "you write into Depends(...)"
+        )
+    call, remark = _without_contextmanager(call)
+    return UserDependency(name, call, _source(name, call, made_by), scope, remark)
+
+
+def _source(name: str, call: Callable[..., Any], made_by: str | None) -> Source:
+    if made_by is None:
+        found = find_source(name, call)
+        return source_of(found.name, found.thing, found.namespace)
+    functions = list(functions_of(call))
+    namespace = functions[0].__globals__ if functions else {}
+    return source_of(made_by, load_object(made_by, "--sessionmaker"), namespace)
+
+
+def _taken_out(thing: Any) -> tuple[Any, Literal["function"] | None]:
+    """Take the dependency and its scope out of `Depends(...)`, also as `Annotated` holds it."""
+    marks = [each for each in (thing, *get_args(thing)) if isinstance(each, DependsMark)]
+    if not marks:
+        return thing, None
+    scope = getattr(marks[-1], "scope", None)
+    return marks[-1].dependency, "function" if scope == "function" else None
+
+
+def _without_contextmanager(call: Callable[..., Any]) -> tuple[Callable[..., Any], str]:
+    """Take the generator function out of `contextlib`'s decorators, and say so.
+
+    FastAPI makes a context manager by itself: of a decorated function the handler is given the
+    context manager (0.115 to 0.121), or the request fails (0.165).
+    """
+    code = getattr(call, "__code__", None)
+    if code is not None and code.co_filename == contextlib.__file__:
+        return inspect.unwrap(call), _UNWRAPPED
+    return call, ""
+
+
+def _written(call: Any) -> tuple[str, str]:
+    """Return the file and line of a dependency, and its source."""
+    plain = inspect.unwrap(call)
+    shown = plain if isinstance(plain, type) or inspect.isroutine(plain) else type(plain)
+    try:
+        lines, first = inspect.getsourcelines(shown)
+        file = Path(inspect.getsourcefile(shown) or "")
+    except (OSError, TypeError):
+        return "", ""
+    here = Path.cwd()
+    place = file.relative_to(here) if file.is_relative_to(here) else file
+    return f"{place}:{first}", textwrap.dedent("".join(lines)).rstrip()
