@@ -18,6 +18,14 @@ class Settings:
     """Whether each finding is logged to `sessionwatch` when it is first seen."""
     token: str | None = field(default=None, repr=False)
     """What `/debug/sessions` asks for as `Authorization: Bearer`; None opens it to loopback."""
+    idle_hold_seconds: float | None = 10.0
+    """How long a connection may be out with no statement running until SW102; None turns it off."""
+    stream_hold_seconds: float | None = 10.0
+    """The same while a response is streamed, until SW303."""
+    loop_blocked_seconds: float | None = 0.1
+    """How long synchronous SQL may block the event loop until SW404; None turns it off."""
+    child_task_grace_seconds: float = 5.0
+    """How long child tasks may go on to use the sessions of an owner that has ended."""
     max_findings: int = 200
     """Findings kept, after those that are the same have been counted together."""
     max_routes: int = 500

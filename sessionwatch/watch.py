@@ -21,12 +21,13 @@ from sessionwatch.narrowing import Narrowing
 from sessionwatch.outlets import plain
 from sessionwatch.outlets.log import log_failure, log_finding
 from sessionwatch.records.connection import ConnectionHold
+from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
 from sessionwatch.rules import sw101, sw103, sw203, sw501
-from sessionwatch.rules.catalog import OWNER_RULES
+from sessionwatch.rules.catalog import INCIDENT_RULES, OWNER_RULES
 from sessionwatch.rules.rule import Finding
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
@@ -202,6 +203,14 @@ class SessionWatch:
         """Report a checkout that nobody answered."""
         pool.timeouts += 1
         self._report([sw501.check(owner, pool, waited_ns, at)])
+
+    def incident(self, incident: Incident) -> None:
+        """Judge what has just happened."""
+        code, check = INCIDENT_RULES[type(incident)]
+        try:
+            self._report(check(incident))
+        except Exception:  # noqa: BLE001
+            self.hook_failed(f"rule {code}")
 
     def hook_failed(self, hook: str) -> None:
         """Count an exception of our own, and log the first of each hook."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.incident import Incident
     from sessionwatch.records.owner import Owner
     from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.session import SessionRecord
@@ -59,6 +60,9 @@ class Recorder(Protocol):
 
     def pool_timed_out(self, owner: Owner, pool: PoolRecord, waited_ns: int, at: Stack) -> None:
         """Take a checkout that waited in vain."""
+
+    def incident(self, incident: Incident) -> None:
+        """Take what is to be judged at once, by the rule for its class."""
 
     def hook_failed(self, hook: str) -> None:
         """Take an exception of a hook of ours; called while it is handled."""

@@ -48,6 +48,12 @@ class Rule:
     severity: Severity
     cause: str
     fix: str
+    fine: str = ""
+    """When what the rule looks for is no fault."""
+    broken: str = ""
+    """A minimal program that has the fault."""
+    correct: str = ""
+    """The same program without it."""
 
     @property
     def title(self) -> str:
