@@ -24,8 +24,8 @@ class Settings:
     """The same while a response is streamed, until SW303."""
     loop_blocked_seconds: float | None = 0.1
     """How long synchronous SQL may block the event loop until SW404; None turns it off."""
-    child_task_grace_seconds: float = 5.0
-    """How long child tasks may go on to use the sessions of an owner that has ended."""
+    child_task_grace_seconds: float | None = None
+    """How long child tasks may use the sessions of an owner that has ended; None: till they end."""
     max_findings: int = 200
     """Findings kept, after those that are the same have been counted together."""
     max_routes: int = 500

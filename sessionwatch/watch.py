@@ -13,13 +13,14 @@ from typing import Any, Self, TypeVar
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.instruments.attribution import current_owner, running_task
 from sessionwatch.instruments.holds import pool_records
+from sessionwatch.instruments.session_record import read_mark
 from sessionwatch.instruments.sessions import notify_when_collected
 from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import Ledger
 from sessionwatch.narrowing import Narrowing
 from sessionwatch.outlets import plain
-from sessionwatch.outlets.log import log_failure, log_finding
+from sessionwatch.outlets.log import log_failure, log_finding, log_resolution, log_unknown_mark
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
@@ -31,6 +32,8 @@ from sessionwatch.rules.catalog import INCIDENT_RULES, OWNER_RULES
 from sessionwatch.rules.rule import Finding
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
+from sessionwatch.suspects import Suspects
+from sessionwatch.watchdog import Watchdog
 
 _RETURNS_BEFORE_TIDYING = 64
 _T = TypeVar("_T")
@@ -60,7 +63,12 @@ class SessionWatch:
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
         self._internal_errors: Counter[str] = Counter()
-        self._child_tasks = ChildTasks(self._child_task_done)
+        self._child_tasks = ChildTasks(
+            self._child_task_done, self._look_again, self.settings.child_task_grace_seconds
+        )
+        self._suspects = Suspects(self.settings, self._report, self._suspect_resolved)
+        self._watchdog = self._make_watchdog()
+        self._unknown_mark_seen = False
         self._starts = 0
         self._starts_lock = threading.Lock()
 
@@ -75,6 +83,8 @@ class SessionWatch:
             self._starts += 1
             if self._starts == 1:
                 turn_on(self)
+                if self._watchdog is not None:
+                    self._watchdog.start()
         return self
 
     def stop(self) -> None:
@@ -84,6 +94,8 @@ class SessionWatch:
                 raise RuntimeError("this watch is not running: each stop() needs a start() before")
             self._starts -= 1
             if self._starts == 0:
+                if self._watchdog is not None:
+                    self._watchdog.stop()
                 turn_off(self)
         self._judge_collected()
 
@@ -132,6 +144,7 @@ class SessionWatch:
         """Return all that is known now."""
         self._judge_collected()
         now_ns = self.clock()
+        self._suspects.settle(now_ns)
         live = [self.process_owner, *self._ledger.live_owners()]
         sessions = [session for owner in live for session in list(owner.sessions)]
         sessions += self._ledger.unsettled_sessions()
@@ -153,6 +166,16 @@ class SessionWatch:
                 "by_hook": dict(self._internal_errors),
             },
         )
+
+    def inspect_connections(self) -> None:
+        """Judge the connections that are out now; the watchdog calls this now and then."""
+        try:
+            self._judge_collected()
+            now_ns = self.clock()
+            self._suspects.settle(now_ns)
+            self._suspects.inspect(self._holds_to_inspect(), now_ns)
+        except Exception:  # noqa: BLE001
+            self.hook_failed("inspect_connections")
 
     # What follows is called by the instruments.
 
@@ -204,6 +227,12 @@ class SessionWatch:
         pool.timeouts += 1
         self._report([sw501.check(owner, pool, waited_ns, at)])
 
+    def unknown_mark(self, mark: Any) -> None:
+        """Say, once, that what stands on a session means nothing."""
+        if not self._unknown_mark_seen:
+            self._unknown_mark_seen = True
+            log_unknown_mark(mark)
+
     def incident(self, incident: Incident) -> None:
         """Judge what has just happened."""
         code, check = INCIDENT_RULES[type(incident)]
@@ -224,6 +253,8 @@ class SessionWatch:
             for session in owner.sessions:
                 if session.is_gone():
                     session.end_transaction(now_ns)
+                elif not session.closed_ns:
+                    _refresh_mark(session)
             for code, check in OWNER_RULES.items():
                 try:
                     self._report(check(owner))
@@ -238,11 +269,15 @@ class SessionWatch:
 
     def _judge_when_settled(self, owner: Owner) -> None:
         """Judge an ended owner, unless child tasks still hold sessions of its own open."""
-        tasks = tasks_that_hold(owner.sessions)
-        if tasks:
-            self._child_tasks.await_all(tasks)
-        else:
+        if not self._child_tasks.gives(owner, self.clock() - owner.ended_ns):
             self._judge_owner(owner)
+
+    def _look_again(self, owner: Owner) -> None:
+        try:
+            if not owner.judged:
+                self._judge_when_settled(owner)
+        except Exception:  # noqa: BLE001
+            self.hook_failed("look_again")
 
     def _child_task_done(self, task: asyncio.Task[Any]) -> None:
         """Judge whoever has waited for this task, and what it opened later and left open."""
@@ -294,11 +329,37 @@ class SessionWatch:
                 self._report(sw103.check_connection(hold))
             self._note_return(hold)
 
+    def _make_watchdog(self) -> Watchdog | None:
+        thresholds = (self.settings.idle_hold_seconds, self.settings.stream_hold_seconds)
+        shortest = min((each for each in thresholds if each is not None), default=None)
+        return None if shortest is None else Watchdog(self.inspect_connections, shortest)
+
+    def _holds_to_inspect(self) -> Iterator[ConnectionHold]:
+        """Return the connections that are out, but for those that no session and no owner has.
+
+        Such a one is often meant to stay out, as that of LISTEN or of an advisory lock.
+        """
+        for pool in pool_records():
+            for hold in list(pool.holds):
+                if hold.session is not None:
+                    _refresh_mark(hold.session)
+                elif hold.owner is self.process_owner:
+                    continue
+                if hold.owner.recorder is self:
+                    yield hold
+
+    def _suspect_resolved(self, finding: Finding, how: str) -> None:
+        self._ledger.note_resolution(finding.key, how)
+        if self.settings.log_findings:
+            log_resolution(finding, how)
+
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            entry = self._ledger.add(finding)
             if finding.leaked is not None:
                 finding.leaked.reported = finding.key
+            if finding.owner.allows(finding.code):
+                continue
+            entry = self._ledger.add(finding)
             if entry is not None and self.settings.log_findings:
                 log_finding(finding, entry.count)
 
@@ -307,6 +368,13 @@ class SessionWatch:
         if leaked.reported is not None:
             self._ledger.note_return(leaked.reported)
             leaked.reported = None
+
+
+def _refresh_mark(session: SessionRecord) -> None:
+    """Read what the user has written on a session that is still there."""
+    live = session.reference() if session.reference is not None else None
+    if live is not None:
+        read_mark(session, live)
 
 
 def _drain(queue: deque[_T], handle: Callable[[_T], None], failed: Callable[[str], None]) -> None:

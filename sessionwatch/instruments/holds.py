@@ -13,7 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import session as session_module
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, SingletonThreadPool
 
-from sessionwatch.instruments.attribution import guarded, owner_now
+from sessionwatch.instruments.attribution import guarded, owner_now, worker_now
+from sessionwatch.instruments.misuse import checked_out_beside
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
@@ -106,8 +107,10 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
         if any(hold.proxy() is proxy for hold in holds):
             return
     record = _pool_record(pool)
+    if record.holds:
+        checked_out_beside(record, owner, waiting=False)
     stack = None if _session_checks_out() else recorder.capture(sys._getframe(3))[0]
-    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack)
+    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack, worker_now())
     holds.append(hold)
     proxy.__dict__[_KEY] = hold
     record.taken(hold)
@@ -181,7 +184,16 @@ def timed_out(pool: Pool, owner: Owner, since_ns: int) -> None:
     if recorder.only is not None and not recorder.only.pool(pool):
         return
     stack, _ = recorder.capture(sys._getframe(3))
-    recorder.pool_timed_out(owner, _pool_record(pool), recorder.clock() - since_ns, stack)
+    record = _pool_record(pool)
+    recorder.pool_timed_out(owner, record, recorder.clock() - since_ns, stack)
+    checked_out_beside(record, owner, waiting=True)
+
+
+@guarded
+def invalidated(dbapi_connection: Any, entry: ConnectionPoolEntry, error: Any) -> None:
+    """Note that a connection is thrown away, as nobody can tell the state that it is in."""
+    for hold in entry.record_info.get(_KEY, ()):  # type: ignore[union-attr]
+        hold.terminated = True
 
 
 def _wrap_connect(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -206,4 +218,8 @@ PATCHES = (
     Patch(Pool, "connect", _wrap_connect),
     Patch(SingletonThreadPool, "connect", _wrap_connect),
 )
-LISTENERS = ((Pool, "checkin", returned), (Pool, "detach", returned))
+LISTENERS = (
+    (Pool, "checkin", returned),
+    (Pool, "detach", returned),
+    (Pool, "invalidate", invalidated),
+)

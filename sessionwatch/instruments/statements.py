@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import TextClause
 from sqlalchemy.engine import Connection
 
-from sessionwatch.instruments.attribution import guarded, note_task
+from sessionwatch.instruments.attribution import (
+    current_owner,
+    guarded,
+    note_task,
+    worker_now,
+)
 from sessionwatch.instruments.holds import hold_of
+from sessionwatch.instruments.misuse import overlapping, statement_refused, used_by_another
 from sessionwatch.instruments.patches import Patch
+from sessionwatch.instruments.stacks import capture_application
 from sessionwatch.records.connection import ConnectionHold
 
 # Every repetition is possessive: no text of an application's makes these patterns backtrack.
@@ -37,10 +45,17 @@ def statement_began(connection: Connection) -> ConnectionHold | None:
     """Note that a connection is busy."""
     hold = hold_of(connection)
     if hold is not None:
-        if not hold.running_since_ns:
+        session = hold.session
+        if hold.running_since_ns:
+            overlapping(hold, session)
+        else:
             hold.running_since_ns = hold.owner.recorder.clock()
-        if hold.session is not None:
-            note_task(hold.session)
+        hold.running_in = worker_now()
+        if session is not None:
+            note_task(session)
+            user = current_owner.get()
+            if user is not session.owner:
+                used_by_another(session, user)
     return hold
 
 
@@ -83,8 +98,12 @@ def statement_failed(hold: ConnectionHold, error: BaseException) -> None:
         hold.statements += 1
     else:
         session.statements += 1
-        if session.transaction is not None:
-            session.transaction.error = type(error).__name__
+        transaction = session.transaction
+        if transaction is not None:
+            statement_refused(session, error)
+            if transaction.error is None:
+                transaction.error = type(error).__name__
+                transaction.failed_at = capture_application(sys._getframe(2))
 
 
 def _note_end(hold: ConnectionHold) -> None:

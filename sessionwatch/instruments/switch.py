@@ -6,10 +6,10 @@ import threading
 
 from sqlalchemy import event
 
-from sessionwatch.instruments import attribution, holds, sessions, statements
+from sessionwatch.instruments import attribution, holds, misuse, sessions, statements
 from sessionwatch.records.recorder import Recorder
 
-_PATCHES = (*sessions.PATCHES, *holds.PATCHES, *statements.PATCHES)
+_PATCHES = (*sessions.PATCHES, *holds.PATCHES, *statements.PATCHES, *misuse.PATCHES)
 _LISTENERS = (*sessions.LISTENERS, *holds.LISTENERS)
 _lock = threading.Lock()
 

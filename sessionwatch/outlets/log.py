@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
+from sessionwatch.records.mark import MARKS
 from sessionwatch.rules.rule import Finding, Severity
 
 LOGGER = logging.getLogger("sessionwatch")
@@ -22,6 +23,24 @@ def log_finding(finding: Finding, count: int) -> None:
     """
     if str(count).strip("0") == "1":
         _log(_LEVELS[finding.severity], finding_text(finding, count))
+
+
+def log_resolution(finding: Finding, how: str) -> None:
+    """Log that a suspect was no more than slow."""
+    place = f" opened at {finding.place}" if finding.place is not None else ""
+    _log(
+        logging.INFO,
+        f"{finding.code} {finding.rule.title} resolved: {finding.owner.label}{place}: {how}",
+    )
+
+
+def log_unknown_mark(mark: object) -> None:
+    """Log that what stands on a session means nothing."""
+    known = ", ".join(repr(each) for each in MARKS)
+    _log(
+        logging.WARNING,
+        f'session.info["sessionwatch"] is {mark!r}, which is ignored; use one of {known}',
+    )
 
 
 def log_failure(hook: str) -> None:

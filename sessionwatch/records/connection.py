@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.counts import Counts
+from sessionwatch.records.mark import LONG_LIVED
 
 if TYPE_CHECKING:
     from sessionwatch.records.owner import Owner
@@ -29,9 +30,13 @@ class ConnectionHold:
         "reclaimed",
         "reported",
         "returned_ns",
+        "running_in",
         "running_since_ns",
         "session",
         "statements",
+        "suspected",
+        "taken_in",
+        "terminated",
         "writes",
     )
 
@@ -42,6 +47,7 @@ class ConnectionHold:
         proxy: weakref.ref[Any],
         checked_out_ns: int,
         checked_out_at: Stack | None,
+        taken_in: Any = None,
     ) -> None:
         self.owner = owner
         self.pool = pool
@@ -52,7 +58,10 @@ class ConnectionHold:
         self.borrowers: list[SessionRecord] | None = None
         self.reported: Any = None
         self.returned_ns = 0
-        self.reclaimed = False
+        self.reclaimed = self.terminated = False
+        self.taken_in = taken_in
+        self.running_in: Any = None
+        self.suspected: Any = None
         self.busy_ns = 0
         self.running_since_ns = 0
         self.statements = self.writes = 0
@@ -68,6 +77,25 @@ class ConnectionHold:
         if self.borrowers:
             return self.borrowers[-1]
         return self.session
+
+    @property
+    def description(self) -> str:
+        """The connection in words that the place it was opened at may follow."""
+        if self.session is not None:
+            return "the connection of the session opened"
+        return "the connection checked out"
+
+    @property
+    def is_deliberate(self) -> bool:
+        """Whether somebody said that the session is to stay open for long."""
+        session = self.session
+        return session is not None and session.mark == LONG_LIVED
+
+    def idle_since_use_ns(self, now_ns: int) -> int:
+        """Return the time since the last statement ended, or the checkout; 0 while one runs."""
+        if self.running_since_ns or self.returned_ns:
+            return 0
+        return now_ns - self.last_used_ns
 
     def held_ns(self, now_ns: int) -> int:
         """Return how long the connection has been out, or was."""
@@ -94,6 +122,7 @@ class ConnectionHold:
         else:
             session.checkins += 1
             session.reclaimed += reclaimed
+            session.terminated += self.terminated
             session.held_ns += held_ns
             session.idle_ns += max(0, held_ns - self.busy_ns)
             if not reclaimed and session.holds and self in session.holds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sessionwatch.records.mark import LONG_LIVED
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
@@ -36,7 +37,7 @@ def check(owner: Owner) -> Iterator[Finding]:
     for session in list(owner.sessions):
         yield from check_session(session)
     for hold in list(owner.holds):
-        if not hold.returned_ns:
+        if not hold.returned_ns and not owner.cancelled:
             yield RULE.finding(
                 owner,
                 f"{owner.label} checked out a connection{at(hold.checked_out_at)} and never "
@@ -50,7 +51,7 @@ def check(owner: Owner) -> Iterator[Finding]:
 def check_session(session: SessionRecord) -> Iterator[Finding]:
     """Judge one session that nobody can be expected to close any more."""
     owner, holds = session.owner, session.connections_out()
-    if session.settled or not holds:
+    if session.settled or not holds or owner.cancelled or session.mark == LONG_LIVED:
         return
     is_or_are = "is" if len(holds) == 1 else "are"
     what = (

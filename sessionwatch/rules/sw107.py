@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sessionwatch.records.mark import LONG_LIVED
 from sessionwatch.records.owner import Owner
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
 
@@ -23,7 +24,9 @@ RULE = Rule(
 def check(owner: Owner) -> Iterator[Finding]:
     """Find sessions that were never closed and hold no connection."""
     for session in list(owner.sessions):
-        if session.closed_ns or session.scoped or session.reclaimed or session.connections_out():
+        if session.closed_ns or session.reclaimed or session.connections_out():
+            continue
+        if session.scoped or session.mark == LONG_LIVED:
             continue
         yield RULE.finding(
             owner,

@@ -28,6 +28,7 @@ def check(owner: Owner) -> Iterator[Finding]:
         (session, transaction)
         for session, transaction in owner.written_transactions()
         if transaction.saved_writes
+        and not session.is_audit
         and not 0 < owner.response_started_ns <= transaction.first_write_ns
     ]
     if len(commits) < 2:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Outcome, TransactionRecord
-from sessionwatch.rules import sw301
+from sessionwatch.rules import sw205, sw301
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
 RULE = Rule(
@@ -43,6 +43,8 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
     for transaction in session.written_transactions():
         discarded = transaction.at_stake and transaction.outcome is Outcome.DISCARDED
         if not discarded or _went_with(session, transaction) or sw301.lost(owner, transaction):
+            continue
+        if sw205.lost_with_root(session, transaction):
             continue
         yield RULE.finding(
             owner,

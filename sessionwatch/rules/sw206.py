@@ -51,6 +51,7 @@ def swallowed(owner: Owner, session: SessionRecord, transaction: TransactionReco
         and (owner.status or 0) >= 400
         and owner.error is None
         and transaction.saved_writes
+        and not session.is_audit
         and (_after_response(owner, transaction) or _by_its_opener(owner, session, transaction))
     )
 
