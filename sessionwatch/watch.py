@@ -39,6 +39,7 @@ _T = TypeVar("_T")
 class SessionWatch:
     """Watches every session of the process between `start` and `stop`.
 
+    Without settings, it has those of `Settings.load()`.
     `only` narrows it to some session classes, sessionmakers or engines. `clock` gives nanoseconds
     from any fixed moment, `wall_clock` seconds since the epoch.
     """
@@ -51,7 +52,7 @@ class SessionWatch:
         clock: Callable[[], int] = time.perf_counter_ns,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or Settings.load()
         self.clock = clock
         self.capture = CAPTURES[self.settings.stacks]
         self.process_owner = Owner("process", "process", self, clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 
@@ -116,3 +117,11 @@ def test_colours_are_for_a_terminal(explain):
     with console.capture() as captured:
         print_rule(CATALOG["SW101"], console)
     assert "\x1b[94m" in captured.get()
+
+
+def test_a_rule_that_is_off_says_how_to_turn_it_on(explain):
+    assert "extend-select" not in explain("SW101")[1]
+    console = Console(width=100)
+    with console.capture() as captured:
+        print_rule(dataclasses.replace(CATALOG["SW101"], opt_in=True), console)
+    assert 'off until it is named: extend-select = ["SW101"]' in captured.get()

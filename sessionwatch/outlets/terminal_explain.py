@@ -59,6 +59,7 @@ def plain_summary(rule: Rule) -> dict[str, Any]:
         "name": rule.name,
         "severity": rule.severity.value,
         "evidence": rule.evidence.value,
+        "opt_in": rule.opt_in,
         "means": one_line(rule),
     }
 
@@ -71,6 +72,8 @@ def _parts(rule: Rule, console: Console) -> Iterable[Text]:
     severity = (rule.severity.value, _SEVERITY_STYLES[rule.severity])
     yield Text(f"{rule.code} {rule.name}: {one_line(rule)}", "bold")
     yield Text.assemble(severity, f" · {rule.evidence.value}")
+    if rule.opt_in:
+        yield Text(f'off until it is named: extend-select = ["{rule.code}"]')
     for title, prose in (
         ("Why it happens", rule.cause),
         ("What to do", rule.fix),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from importlib import import_module
-from os.path import commonprefix
 
 from sessionwatch.rules.catalog import CATALOG
 from sessionwatch.rules.rule import Rule
@@ -23,11 +22,10 @@ def find_rule(text: str) -> Rule:
 
 def nearest(text: str, known: Iterable[str]) -> str:
     """Return what of `known` looks most like `text`, whatever the case and kind of dash."""
-    wanted = _plain(text)
 
     def likeness(candidate: str) -> tuple[float, int]:
-        plain = _plain(candidate)
-        return SequenceMatcher(None, wanted, plain).ratio(), len(commonprefix([wanted, plain]))
+        matcher = SequenceMatcher(None, _plain(text), _plain(candidate))
+        return matcher.ratio(), matcher.find_longest_match().size
 
     return max(known, key=likeness)
 

@@ -56,7 +56,7 @@ def findings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         oldest, reason = FASTAPI_NEEDED.get((code, which), ((0, 0), ""))
         if oldest > FASTAPI:
             pytest.skip(reason)
-        settings = Settings(**{**UNTIMED, **SETTINGS.get(code, {})})
+        settings = Settings(extend_select=[code], **{**UNTIMED, **SETTINGS.get(code, {})})
         with SessionWatch(settings) as watch, no_collection_by_chance():
             program = load(tmp_path / f"{which}.py", getattr(CATALOG[code], which))
             programs.append(program)
