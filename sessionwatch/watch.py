@@ -19,7 +19,7 @@ from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import Ledger
 from sessionwatch.narrowing import Narrowing
 from sessionwatch.outlets import plain
-from sessionwatch.outlets.log import log_failure, log_finding
+from sessionwatch.outlets.log import log_failure, log_finding, log_unused_ignores
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
@@ -29,6 +29,7 @@ from sessionwatch.records.stack import Stack
 from sessionwatch.rules import sw101, sw103, sw203, sw501
 from sessionwatch.rules.catalog import INCIDENT_RULES, OWNER_RULES
 from sessionwatch.rules.rule import Finding
+from sessionwatch.selection import Selection
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
 
@@ -58,6 +59,8 @@ class SessionWatch:
         self.process_owner = Owner("process", "process", self, clock())
         self.only = Narrowing(only) if only else None
         self._ledger = Ledger(self.settings, wall_clock)
+        self._selection = Selection(self.settings)
+        self._unused_ignores_told = False
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
         self._internal_errors: Counter[str] = Counter()
@@ -84,9 +87,12 @@ class SessionWatch:
             if self._starts == 0:
                 raise RuntimeError("this watch is not running: each stop() needs a start() before")
             self._starts -= 1
-            if self._starts == 0:
+            last = self._starts == 0
+            if last:
                 turn_off(self)
         self._judge_collected()
+        if last:
+            self.report_unused_ignores()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -129,6 +135,16 @@ class SessionWatch:
         """Return how many owners have not been judged yet."""
         return len(self._ledger.live_owners())
 
+    def unused_ignores(self) -> list[str]:
+        """Return the entries of `ignore` and `per_route_ignores` that matched no finding yet."""
+        return self._selection.unused_ignores()
+
+    def report_unused_ignores(self) -> None:
+        """Log them, and where to remove them, unless that was done before."""
+        if not self._unused_ignores_told:
+            self._unused_ignores_told = True
+            log_unused_ignores(self._selection.where_to_remove())
+
     def snapshot(self) -> Snapshot:
         """Return all that is known now."""
         self._judge_collected()
@@ -153,6 +169,7 @@ class SessionWatch:
                 "count": self._internal_errors.total(),
                 "by_hook": dict(self._internal_errors),
             },
+            unused_ignores=self.unused_ignores(),
         )
 
     # What follows is called by the instruments.
@@ -297,9 +314,11 @@ class SessionWatch:
 
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            entry = self._ledger.add(finding)
             if finding.leaked is not None:
                 finding.leaked.reported = finding.key
+            if not self._selection.reports(finding.code, finding.owner.label):
+                continue
+            entry = self._ledger.add(finding)
             if entry is not None and self.settings.log_findings:
                 log_finding(finding, entry.count)
 
