@@ -20,7 +20,13 @@ from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import Ledger
 from sessionwatch.narrowing import Narrowing
 from sessionwatch.outlets import plain
-from sessionwatch.outlets.log import log_failure, log_finding, log_resolution, log_unknown_mark
+from sessionwatch.outlets.log import (
+    log_failure,
+    log_finding,
+    log_resolution,
+    log_unknown_mark,
+    log_unused_ignores,
+)
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
@@ -30,6 +36,7 @@ from sessionwatch.records.stack import Stack
 from sessionwatch.rules import sw101, sw103, sw203, sw501
 from sessionwatch.rules.catalog import INCIDENT_RULES, OWNER_RULES
 from sessionwatch.rules.rule import Finding
+from sessionwatch.selection import Selection
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
 from sessionwatch.suspects import Suspects
@@ -42,6 +49,7 @@ _T = TypeVar("_T")
 class SessionWatch:
     """Watches every session of the process between `start` and `stop`.
 
+    Without settings, it has those of `Settings.load()`.
     `only` narrows it to some session classes, sessionmakers or engines. `clock` gives nanoseconds
     from any fixed moment, `wall_clock` seconds since the epoch.
     """
@@ -54,12 +62,14 @@ class SessionWatch:
         clock: Callable[[], int] = time.perf_counter_ns,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or Settings.load()
         self.clock = clock
         self.capture = CAPTURES[self.settings.stacks]
         self.process_owner = Owner("process", "process", self, clock())
         self.only = Narrowing(only) if only else None
         self._ledger = Ledger(self.settings, wall_clock)
+        self._selection = Selection(self.settings)
+        self._unused_ignores_told = False
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
         self._internal_errors: Counter[str] = Counter()
@@ -93,11 +103,14 @@ class SessionWatch:
             if self._starts == 0:
                 raise RuntimeError("this watch is not running: each stop() needs a start() before")
             self._starts -= 1
-            if self._starts == 0:
+            last = self._starts == 0
+            if last:
                 if self._watchdog is not None:
                     self._watchdog.stop()
                 turn_off(self)
         self._judge_collected()
+        if last:
+            self.report_unused_ignores()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -140,6 +153,16 @@ class SessionWatch:
         """Return how many owners have not been judged yet."""
         return len(self._ledger.live_owners())
 
+    def unused_ignores(self) -> list[str]:
+        """Return the entries of `ignore` and `per_route_ignores` that matched no finding yet."""
+        return self._selection.unused_ignores()
+
+    def report_unused_ignores(self) -> None:
+        """Log them, and where to remove them, unless that was done before."""
+        if not self._unused_ignores_told:
+            self._unused_ignores_told = True
+            log_unused_ignores(self._selection.where_to_remove())
+
     def snapshot(self) -> Snapshot:
         """Return all that is known now."""
         self._judge_collected()
@@ -165,6 +188,7 @@ class SessionWatch:
                 "count": self._internal_errors.total(),
                 "by_hook": dict(self._internal_errors),
             },
+            unused_ignores=self.unused_ignores(),
         )
 
     def inspect_connections(self) -> None:
@@ -358,6 +382,8 @@ class SessionWatch:
             if finding.leaked is not None:
                 finding.leaked.reported = finding.key
             if finding.owner.allows(finding.code):
+                continue
+            if not self._selection.reports(finding.code, finding.owner.label):
                 continue
             entry = self._ledger.add(finding)
             if entry is not None and self.settings.log_findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from sessionwatch.records.mark import MARKS
@@ -50,6 +51,13 @@ def log_failure(hook: str) -> None:
         f"sessionwatch failed in {hook} and goes on without it; please report this",
         with_exception=True,
     )
+
+
+def log_unused_ignores(entries: Mapping[str, Sequence[str]]) -> None:
+    """Log in one line the ignore entries that matched nothing, by the place where they stand."""
+    if entries:
+        places = "; ".join(f"{', '.join(each)} from {place}" for place, each in entries.items())
+        _log(logging.WARNING, f"these ignores matched no finding: remove {places}")
 
 
 def _log(level: int, text: str, *, with_exception: bool = False) -> None:

@@ -9,20 +9,56 @@ from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
+_BROKEN = """\
+def get_db():
+    db = SessionLocal()
+    yield db
+    db.close()  # not reached when the handler raises
+
+
+@app.get("/items/first")
+def read_first_item(db: Session = Depends(get_db)):
+    if db.get(Item, 1) is None:
+        raise HTTPException(404)
+    return {}
+"""
+
+_CORRECT = """\
+def get_db():
+    db = SessionLocal()
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+@app.get("/items/first")
+def read_first_item(db: Session = Depends(get_db)):
+    if db.get(Item, 1) is None:
+        raise HTTPException(404)
+    return {}
+"""
+
 RULE = Rule(
     code="SW101",
     name="session-leak",
     evidence=Evidence.PROOF,
     severity=Severity.ERROR,
     cause=(
-        "Nothing closed the session on the way that this owner took, most often because the close "
-        "stands after the yield of a dependency without a finally, or because nothing closes it "
-        "at all. The connection stays out until the cyclic garbage collector happens to run."
+        "Nothing closed the session on the way that this owner took. Most often the close stands "
+        "after the yield of a dependency without a finally, or nothing closes it at all. The "
+        "connection stays out until the cyclic garbage collector happens to run."
     ),
     fix=(
         "Close the session on every way out: `with SessionLocal() as session: yield session`, or "
         "`try: yield session` and `finally: session.close()`."
     ),
+    fine=(
+        "Never for a session of a request. One that is meant to outlive whoever is judged, such as "
+        "that of a worker in the background, is to be opened by the worker itself."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 _FIX_OF_A_REOPENED_SESSION = (

@@ -8,6 +8,31 @@ from sessionwatch.records.mark import LONG_LIVED
 from sessionwatch.records.owner import Owner
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
 
+_BROKEN = """\
+def get_db():
+    return SessionLocal()
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db)):
+    db.add(Item(name="lamp"))
+    db.commit()
+    return {}
+"""
+
+_CORRECT = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db)):
+    db.add(Item(name="lamp"))
+    db.commit()
+    return {}
+"""
+
 RULE = Rule(
     code="SW107",
     name="unclosed-session",
@@ -18,6 +43,12 @@ RULE = Rule(
         "but nothing closes it, and one more query after that would leak one."
     ),
     fix="Close the session where it was opened, with `with` or in a `finally`.",
+    fine=(
+        "A session that is kept on purpose, for instance by an object that lives as long as the "
+        "process. Those of a `scoped_session` are never reported, as its registry keeps them."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 

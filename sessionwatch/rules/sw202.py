@@ -9,6 +9,30 @@ from sessionwatch.records.transaction import TransactionRecord
 from sessionwatch.rules import sw206
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
+_BROKEN = """\
+@app.post("/orders")
+def order():
+    with SessionLocal() as db:
+        db.add(Item(name="lamp"))
+        db.commit()
+        if db.scalar(select(Item).where(Item.name == "bulb")) is None:
+            raise LookupError("no bulb for the lamp")
+        db.commit()
+    return {}
+"""
+
+_CORRECT = """\
+@app.post("/orders")
+def order():
+    with SessionLocal() as db:
+        db.add(Item(name="lamp"))
+        db.flush()
+        if db.scalar(select(Item).where(Item.name == "bulb")) is None:
+            raise LookupError("no bulb for the lamp")
+        db.commit()
+    return {}
+"""
+
 RULE = Rule(
     code="SW202",
     name="partial-commit",
@@ -22,6 +46,12 @@ RULE = Rule(
         "Commit once, at the end, so that an error takes back everything; use `flush()` where a "
         "generated id is needed before."
     ),
+    fine=(
+        "What was committed first shall survive the failure: a failed login that is counted, an "
+        "audit or outbox record. That is why an answer of 4xx alone makes it only a suspect."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 

@@ -10,6 +10,40 @@ from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import TransactionRecord
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
+_BROKEN = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+        db.commit()
+
+
+@app.post("/orders")
+def order(db: Session = Depends(get_db)):
+    db.add(Item(name="lamp"))
+    db.flush()
+    try:
+        raise ConnectionError("the payment service does not answer")
+    except ConnectionError as error:
+        return JSONResponse({"detail": str(error)}, status_code=502)
+"""
+
+_CORRECT = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+        db.commit()
+
+
+@app.post("/orders")
+def order(db: Session = Depends(get_db)):
+    db.add(Item(name="lamp"))
+    db.flush()
+    try:
+        raise ConnectionError("the payment service does not answer")
+    except ConnectionError as error:
+        raise HTTPException(502, str(error)) from error
+"""
+
 RULE = Rule(
     code="SW206",
     name="swallowed-error",
@@ -23,6 +57,12 @@ RULE = Rule(
         "Raise (an HTTPException, or the error itself) so that the dependency rolls back, or call "
         "`session.rollback()` before returning the error response."
     ),
+    fine=(
+        "What was written belongs to the refusal that the client was told of, such as the record "
+        "of a payment that was declined."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 
