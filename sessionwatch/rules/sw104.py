@@ -16,7 +16,7 @@ def get_db():
 @app.get("/")
 async def start_a_report(db: Session = Depends(get_db)):
     async def report():
-        await asyncio.sleep(0.05)  # the response is sent, and the session is closed
+        await asyncio.sleep(0.05)  # by then the session is closed
         db.scalar(select(1))
 
     app.state.report = asyncio.create_task(report())

@@ -8,26 +8,33 @@ from sessionwatch.records.incident import Overlap
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
 
 _BROKEN = """\
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+async_engine = create_async_engine("sqlite+aiosqlite:///shop.db")
+
+
 @app.get("/")
 async def load():
-    engine = create_async_engine(ASYNC_URL)
-    async with AsyncSession(engine) as session:
+    async with AsyncSession(async_engine) as session:
         both = (session.scalar(select(1)), session.scalar(select(2)))
         await asyncio.gather(*both, return_exceptions=True)
-    await engine.dispose()
+    await async_engine.dispose()
 """
 
 _CORRECT = """\
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+async_engine = create_async_engine("sqlite+aiosqlite:///shop.db")
+
+
 @app.get("/")
 async def load():
-    engine = create_async_engine(ASYNC_URL)
-
     async def ask(number):
-        async with AsyncSession(engine) as session:
+        async with AsyncSession(async_engine) as session:
             return await session.scalar(select(number))
 
     await asyncio.gather(ask(1), ask(2))
-    await engine.dispose()
+    await async_engine.dispose()
 """
 
 RULE = Rule(

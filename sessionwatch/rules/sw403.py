@@ -11,25 +11,17 @@ from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
 
 _BROKEN = """\
 async def main():
-    engine = create_async_engine(ASYNC_URL)
-    session = AsyncSession(engine)
-    await session.scalar(select(1))
-    asyncio.current_task().cancel()
-    try:
-        await asyncio.sleep(1)
-        await session.close()  # never reached
-    finally:
-        kept.append(session)
-
-
-kept = []
+    session = SessionLocal()
+    session.scalar(select(1))
+    asyncio.current_task().cancel()  # as a timeout does
+    await asyncio.sleep(1)
+    session.close()  # never reached
 """
 
 _CORRECT = """\
 async def main():
-    engine = create_async_engine(ASYNC_URL)
-    async with AsyncSession(engine) as session:
-        await session.scalar(select(1))
+    with SessionLocal() as session:
+        session.scalar(select(1))
         asyncio.current_task().cancel()
         await asyncio.sleep(1)
 """
