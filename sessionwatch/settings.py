@@ -24,6 +24,10 @@ class Settings:
     """The same while a response is streamed, until SW303."""
     loop_blocked_seconds: float | None = 0.1
     """How long synchronous SQL may block the event loop until SW404; None turns it off."""
+    select: tuple[str, ...] = ()
+    """The rules to report, by their codes or how these begin; none means all that are on."""
+    extend_select: tuple[str, ...] = ()
+    """Rules to report beside those, such as SW304, which is off by itself."""
     child_task_grace_seconds: float = 5.0
     """How long child tasks may go on to use the sessions of an owner that has ended."""
     max_findings: int = 200
