@@ -133,15 +133,15 @@ def test_without_stacks(make_watch, read, url, call):
     assert finding["details"]["first_created"] == ""
 
 
-def test_secrets_are_not_shown(found, app, call, url):
+def test_options_are_not_shown(found, app, call, url):
     @app.get("/items")
     def read_items():
-        create_engine(f"{url}?key=hush").dispose()
+        create_engine(f"{url}?timeout=7").dispose()
 
     for _ in range(2):
         assert call(app, "/items").status_code == 200
     finding = found.only_finding("SW503")
-    assert "hush" not in str(finding)
+    assert "timeout" not in str(finding)
     assert finding["details"]["url"] == url
 
 
