@@ -115,7 +115,7 @@ def _merge_findings(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for finding in findings:
         key = json.dumps(
             [finding[name] for name in ("code", "severity", "opened_at")]
-            + [finding["owner"]["name"]]
+            + [finding["owner"]["name"], finding["details"].get("pool")]
         )
         known = merged.setdefault(key, {**finding, "count": 0})
         known["count"] += finding["count"]

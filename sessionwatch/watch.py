@@ -12,6 +12,8 @@ from typing import Any, Self, TypeVar
 
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.instruments.attribution import current_owner, running_task
+from sessionwatch.instruments.blocking import NEVER_NS
+from sessionwatch.instruments.detached import error_left
 from sessionwatch.instruments.holds import pool_records
 from sessionwatch.instruments.session_record import read_mark
 from sessionwatch.instruments.sessions import notify_when_collected
@@ -67,6 +69,10 @@ class SessionWatch:
         self.capture = CAPTURES[self.settings.stacks]
         self.process_owner = Owner("process", "process", self, clock())
         self.only = Narrowing(only) if only else None
+        blocked = self.settings.loop_blocked_seconds
+        self.loop_blocked_ns = NEVER_NS if blocked is None else round(blocked * 1e9)
+        self.watches_outbound = "SW304" in (*self.settings.select, *self.settings.extend_select)
+        self.engines_made: dict[str, Stack] = {}
         self._ledger = Ledger(self.settings, wall_clock)
         self._selection = Selection(self.settings)
         self._unused_ignores_told = False
@@ -130,6 +136,7 @@ class SessionWatch:
             yield owner
         except BaseException as error:
             owner.note_failure(error)
+            error_left(owner, error, None)
             raise
         finally:
             current_owner.reset(token)

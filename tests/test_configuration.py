@@ -189,11 +189,6 @@ class TestEnvironment:
             ),
             ("IDLE_HOLD_SECONDS", "soon", "idle_hold_seconds is 'soon'; use a number of seconds"),
             ("IDLE_HOLD_SECONDS", "nan", "idle_hold_seconds is nan; use a number of seconds"),
-            (
-                "CHILD_TASK_GRACE_SECONDS",
-                "none",
-                "child_task_grace_seconds is 'none'; use a number",
-            ),
             ("MAX_FINDINGS", "-1", "max_findings is '-1'; use a whole number from 1 up"),
             ("PER_ROUTE_IGNORES", "GET /a", "per_route_ignores has 'GET /a'; write 'GET /a=SW201"),
             ("PER_ROUTE_IGNORES", "GET /a=SW9", "per_route_ignores['GET /a'] has the unknown code"),

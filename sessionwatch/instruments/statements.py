@@ -21,6 +21,7 @@ from sessionwatch.instruments.attribution import (
     note_task,
     worker_now,
 )
+from sessionwatch.instruments.blocking import worked_long
 from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.misuse import overlapping, statement_refused, used_by_another
 from sessionwatch.instruments.patches import Patch
@@ -70,7 +71,7 @@ def statement_ended(
     hold = hold or hold_of(connection)
     if hold is None:
         return
-    _note_end(hold)
+    _note_end(connection, hold)
     text = _text_without_parameters(statement, result)
     session = hold.user
     wrote = _changes_rows(statement, text, result)
@@ -84,15 +85,15 @@ def statement_ended(
     transaction = session.transaction
     if wrote:
         session.writes += 1
-        if transaction is not None and not _is_autocommit(connection):
+        if transaction is not None and not is_autocommit(connection):
             transaction.writes += 1
             transaction.first_write_ns = transaction.first_write_ns or hold.last_used_ns
 
 
 @guarded
-def statement_failed(hold: ConnectionHold, error: BaseException) -> None:
+def statement_failed(connection: Connection, hold: ConnectionHold, error: BaseException) -> None:
     """Note that a statement raised, with the name of the error alone."""
-    _note_end(hold)
+    _note_end(connection, hold)
     session = hold.user
     if session is None:
         hold.statements += 1
@@ -106,12 +107,15 @@ def statement_failed(hold: ConnectionHold, error: BaseException) -> None:
                 transaction.failed_at = capture_application(sys._getframe(2))
 
 
-def _note_end(hold: ConnectionHold) -> None:
-    now_ns = hold.owner.recorder.clock()
+def _note_end(connection: Connection, hold: ConnectionHold) -> None:
+    recorder = hold.owner.recorder
+    hold.last_used_ns = now_ns = recorder.clock()
     if hold.running_since_ns:
-        hold.busy_ns += now_ns - hold.running_since_ns
+        ran_ns = now_ns - hold.running_since_ns
+        hold.busy_ns += ran_ns
         hold.running_since_ns = 0
-    hold.last_used_ns = now_ns
+        if ran_ns >= recorder.loop_blocked_ns:
+            worked_long(hold.owner, ran_ns, connection.dialect.is_async, False)
 
 
 def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
@@ -165,7 +169,7 @@ def _own_text(statement: Any) -> str | None:
     return statement if isinstance(statement, str) else None
 
 
-def _is_autocommit(connection: Connection) -> bool:
+def is_autocommit(connection: Connection) -> bool:
     """Return whether the driver commits each statement by itself.
 
     The isolation level of `create_engine` is kept by the dialect alone
@@ -185,7 +189,7 @@ def _wrap_execution(original: Callable[..., Any]) -> Callable[..., Any]:
             result = original(self, statement, *arguments, **options)
         except BaseException as error:
             if hold is not None:
-                statement_failed(hold, error)
+                statement_failed(self, hold, error)
             raise
         statement_ended(self, hold, statement, result)
         return result

@@ -6,11 +6,19 @@ import threading
 
 from sqlalchemy import event
 
-from sessionwatch.instruments import attribution, holds, misuse, sessions, statements
+from sessionwatch.instruments import attribution, engines, holds, misuse, sessions, statements
+from sessionwatch.instruments.outbound import Outbound
 from sessionwatch.records.recorder import Recorder
 
-_PATCHES = (*sessions.PATCHES, *holds.PATCHES, *statements.PATCHES, *misuse.PATCHES)
+_PATCHES = (
+    *sessions.PATCHES,
+    *holds.PATCHES,
+    *statements.PATCHES,
+    *misuse.PATCHES,
+    *engines.PATCHES,
+)
 _LISTENERS = (*sessions.LISTENERS, *holds.LISTENERS)
+_outbound = Outbound()
 _lock = threading.Lock()
 
 
@@ -22,11 +30,15 @@ def turn_on(recorder: Recorder) -> None:
                 patch.apply()
             for target, name, listener in _LISTENERS:
                 event.listen(target, name, listener)
+        if recorder.watches_outbound:
+            _outbound.turn_on()
 
 
 def turn_off(recorder: Recorder) -> None:
     """Let `recorder` record no longer; the last one leaves SQLAlchemy as it was."""
     with _lock:
+        if recorder.watches_outbound:
+            _outbound.turn_off()
         if attribution.remove_recorder(recorder):
             for target, name, listener in _LISTENERS:
                 event.remove(target, name, listener)

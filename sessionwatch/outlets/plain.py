@@ -82,8 +82,10 @@ def plain_pool(pool: PoolRecord) -> dict[str, Any]:
         "checked_out": len(pool.holds),
         "checkouts": checkouts,
         "checkins": checkins,
+        "waits": pool.waits,
         "timeouts": pool.timeouts,
         "held_seconds": held_ns / 1e9,
+        "waited_seconds": pool.waited_ns / 1e9,
     }
 
 

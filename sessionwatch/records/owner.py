@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.recorder import Recorder
     from sessionwatch.records.session import SessionRecord
     from sessionwatch.records.transaction import TransactionRecord
@@ -46,6 +47,7 @@ class Owner:
         "started_ns",
         "status",
         "task",
+        "waited_for",
     )
 
     def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
@@ -62,6 +64,7 @@ class Owner:
         self.sessions: dict[SessionRecord, None] = {}
         self.holds: dict[ConnectionHold, None] = {}
         self.task: Any = None
+        self.waited_for: PoolRecord | None = None
         self.endpoint: CodeType | None = None
         self.locate: Callable[[], str | None] | None = None
         self.allowed: frozenset[str] = NOTHING_ALLOWED

@@ -35,6 +35,12 @@ class Recorder(Protocol):
     """Reads a stack, and tells whether a scoped registry stands in it."""
     process_owner: Owner
     """Whom sessions belong to that nobody else owns."""
+    loop_blocked_ns: int
+    """How long work may block the event loop before it is told of."""
+    watches_outbound: bool
+    """Whether HTTP requests in transactions are told of."""
+    engines_made: dict[str, Stack]
+    """Where requests created the first engine of each URL."""
 
     @property
     def only(self) -> Narrowing | None:
@@ -42,6 +48,9 @@ class Recorder(Protocol):
 
     def session_opened_late(self, session: SessionRecord) -> None:
         """Take a session that was opened after its owner had been judged."""
+
+    def active_owners(self) -> int:
+        """Return how many owners are under way."""
 
     def tidy(self) -> None:
         """Judge what has been collected, if there is much of it."""

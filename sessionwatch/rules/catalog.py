@@ -12,6 +12,8 @@ from sessionwatch.rules import (
     sw102,
     sw103,
     sw104,
+    sw105,
+    sw106,
     sw107,
     sw201,
     sw202,
@@ -22,16 +24,33 @@ from sessionwatch.rules import (
     sw301,
     sw302,
     sw303,
+    sw304,
     sw401,
     sw402,
     sw403,
+    sw404,
     sw501,
     sw502,
+    sw503,
+    sw504,
 )
 from sessionwatch.rules.rule import Finding, Rule
 
 _AT_THE_OWNERS_END = (sw101, sw103, sw107, sw201, sw202, sw203, sw205, sw206, sw301, sw403)
-_AT_ONCE = (sw104, sw204, sw302, sw401, sw402, sw502)
+_AT_ONCE = (
+    sw104,
+    sw105,
+    sw106,
+    sw204,
+    sw302,
+    sw304,
+    sw401,
+    sw402,
+    sw404,
+    sw502,
+    sw503,
+    sw504,
+)
 _OF_A_HOLD = (sw303, sw102)
 _OF_A_POOL = (sw501,)
 

@@ -74,6 +74,7 @@ class Rule:
         details: dict[str, Any] | None = None,
         fix: str | None = None,
         leaked: SessionRecord | ConnectionHold | None = None,
+        subject: str = "",
     ) -> Finding:
         """Return a finding of this rule; `what` ends the first line of its message."""
         return Finding(
@@ -87,6 +88,7 @@ class Rule:
             related=related,
             details=details or {},
             leaked=leaked,
+            subject=subject,
         )
 
 
@@ -109,6 +111,8 @@ class Finding:
     details: dict[str, Any] = field(default_factory=dict)
     leaked: SessionRecord | ConnectionHold | None = None
     """What is still out, and whose return would be news."""
+    subject: str = ""
+    """What it is about where that is not its owner: the name of a pool."""
 
     @property
     def code(self) -> str:
@@ -128,7 +132,7 @@ class Finding:
     @property
     def key(self) -> FindingKey:
         """What this finding is counted under."""
-        return self.code, self.severity, self.owner.label, self.place
+        return self.code, self.severity, self.subject or self.owner.label, self.place
 
 
 def plural(number: int, word: str) -> str:

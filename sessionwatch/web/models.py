@@ -112,8 +112,10 @@ class SessionWatchPool(BaseModel):
     checked_out: int = Field(description="Connections that are out now.")
     checkouts: int = Field(description="Connections that were taken.")
     checkins: int = Field(description="Connections that came back, however they did.")
+    waits: int = Field(description="Checkouts that began when all connections were out.")
     timeouts: int = Field(description="Checkouts that waited in vain.")
     held_seconds: float = Field(description="How long those that came back were out, added up.")
+    waited_seconds: float = Field(description="How long checkouts waited, added up.")
 
 
 class SessionWatchInternalErrors(BaseModel):

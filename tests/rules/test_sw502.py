@@ -50,7 +50,7 @@ def test_waiting_for_the_second(found, app, call, make_engine):
                 another.execute(ONE)
 
     call(app, "/items")
-    assert found.codes == ["SW501", "SW502"]
+    assert found.codes == ["SW501", "SW502", "SW504"]
     nested = found.findings[1]
     assert (nested["severity"], nested["evidence"]) == ("error", "proof")
     assert nested["related"] == ["SW501"]
