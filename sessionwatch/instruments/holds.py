@@ -12,7 +12,13 @@ from typing import Any
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import session as session_module
-from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, SingletonThreadPool
+from sqlalchemy.pool import (
+    ConnectionPoolEntry,
+    Pool,
+    PoolProxiedConnection,
+    QueuePool,
+    SingletonThreadPool,
+)
 
 from sessionwatch.instruments.attribution import guarded, owner_now, worker_now
 from sessionwatch.instruments.blocking import worked_long
@@ -214,15 +220,26 @@ def invalidated(dbapi_connection: Any, entry: ConnectionPoolEntry, error: Any) -
         hold.terminated = True
 
 
+@guarded
+def is_full(pool: QueuePool) -> bool:
+    """Whether all that a pool may give is out, or being made for somebody else.
+
+    It takes the lock of the pool's queue, and is asked only when no overflow is left: a pool
+    counts that from minus its size up (`QueuePool._overflow`, 2.0 and 2.1).
+    """
+    most = pool._max_overflow
+    return most >= 0 and pool.checkedout() >= pool.size() + most
+
+
 def _wrap_connect(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def connect(self: Pool) -> Any:
+    def connect(self: Any) -> Any:
         owner = owner_now()
         if owner is None:
             return original(self)
         since_ns = owner.recorder.clock()
-        record = self.__dict__.get(_KEY)
-        was_full = record is not None and len(record.holds) >= record.full_at
+        overflow = self.__dict__.get("_overflow")
+        was_full = overflow is not None and overflow >= self._max_overflow and is_full(self)
         try:
             proxy = original(self)
         except PoolTimeoutError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
@@ -23,7 +22,6 @@ class PoolRecord:
         "_lock",
         "_returned",
         "class_name",
-        "full_at",
         "holds",
         "max_overflow",
         "name",
@@ -45,8 +43,6 @@ class PoolRecord:
         self.size = size
         self.max_overflow = max_overflow
         self.holds: dict[ConnectionHold, None] = {}
-        capacity = self.capacity
-        self.full_at = sys.maxsize if capacity is None else capacity
         self.timeouts = self.waits = self.waited_ns = 0
         self._checkins = 0
         self._held_ns = 0

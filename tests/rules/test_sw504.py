@@ -9,7 +9,7 @@ import pytest
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
@@ -166,6 +166,35 @@ class TestWaits:
             small.connect().close()
         assert (seen.pool["waits"], seen.pool["waited_seconds"]) == (1, 1.5)
         assert seen.codes == []
+
+    def test_for_a_connection_that_is_being_made(self, watch, seen, small):
+        """Nobody holds it yet, and it is promised all the same."""
+        making = threading.Event()
+
+        @event.listens_for(small, "connect")
+        def make(connection, entry):
+            making.set()
+            assert small.pool.asked.wait(30)
+
+        def work():
+            small.connect().close()
+
+        first = threading.Thread(target=work)
+        first.start()
+        assert making.wait(30)
+        work()
+        first.join(30)
+        assert seen.pool["waits"] == 1
+
+    def test_for_connections_that_left_before_the_watch(self, make_watch, read, small):
+        held = small.connect()
+        watch = make_watch()
+        thread = threading.Thread(target=lambda: small.connect().close())
+        thread.start()
+        assert small.pool.asked.wait(30)
+        held.close()
+        thread.join(30)
+        assert read(watch).pool["waits"] == 1
 
     def test_are_none_while_there_is_room(self, watch, seen, engine):
         with watch.owner("job"):
