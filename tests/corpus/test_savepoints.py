@@ -87,6 +87,7 @@ def test_everything_was_rolled_back_to_a_savepoint(watch, make_session, models, 
             session.add(models.Item(name="a"))
             session.flush()
             raise ValueError("no")
+        assert session.scalars(select(models.Item)).all() == []
     assert rows() == 0
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, close_all_sessions, sessionmaker
 
 
-class OutOfStock(Exception):
+class OutOfStockError(Exception):
     pass
 
 
@@ -41,12 +41,12 @@ def test_begin_once_for_each_unit(watch, make_session, models, rows):
 
 
 def test_try_except_finally(watch, make_session, models, rows):
-    with suppress(OutOfStock), watch.owner("job"):
+    with suppress(OutOfStockError), watch.owner("job"):
         session = make_session()
         try:
             session.add(models.Item(name="a"))
             session.flush()
-            raise OutOfStock
+            raise OutOfStockError
         except BaseException:
             session.rollback()
             raise
@@ -64,13 +64,13 @@ def test_block_that_rolls_back_an_error_which_is_handled(watch, make_session, mo
                 with make_session.begin() as session:
                     session.add(models.Item(name="a"))
                     session.flush()
-                    raise OutOfStock
+                    raise OutOfStockError
             else:
                 with make_session() as session, session.begin():
                     session.add(models.Item(name="a"))
                     session.flush()
-                    raise OutOfStock
-        except OutOfStock:
+                    raise OutOfStockError
+        except OutOfStockError:
             done = False
     assert not done
     assert rows() == 0
