@@ -122,6 +122,11 @@ class Conversation:
         self._inbox.put_nowait({"type": "websocket.disconnect", "code": 1001})
         self._visitor.run(self._task)
 
+    def cancel(self):
+        """End the conversation as a server does that shuts down."""
+        self._task.cancel()
+        self._visitor.run(asyncio.wait([self._task]))
+
 
 class Visitor:
     """A client of an application in this process, which lives from the first visit to the last."""

@@ -88,14 +88,16 @@ def test_connection_that_is_held_from_start_up_to_shutdown(visit, engine, make_s
 
 def test_engine_that_the_first_request_makes(visit, make_engine, models):
     """One engine for all requests, made when the first of them asks for it."""
-    get_engine = lru_cache(make_engine)
+
+    @lru_cache
+    def get_engine():
+        return make_engine()
+
     app = FastAPI()
 
     def get_db(engine: Annotated[Any, Depends(get_engine)]):
         with Session(engine) as db:
             yield db
-
-    app.dependency_overrides[get_engine] = lambda: get_engine()
 
     @app.get("/count")
     def count(db: Annotated[Any, Depends(get_db)]):

@@ -152,3 +152,32 @@ def test_commit_then_reads_for_the_answer(visit, get_db):
 
     with visit(app) as client:
         assert client.post("/orders/hat").json() == {"title": "hat", "orders": 1}
+
+
+def test_call_to_another_service_between_two_units(visit, make_session, rows):
+    """The answer takes its time, and no transaction is open meanwhile."""
+    import httpx
+
+    service = FastAPI()
+
+    @service.get("/price")
+    def price():
+        return 7
+
+    app = FastAPI()
+
+    @app.post("/orders/{title}")
+    async def order(title: str):
+        with make_session() as db:
+            known = db.scalars(select(Order).where(Order.title == title)).first()
+        transport = httpx.ASGITransport(service)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            price = (await client.get("/price")).json()
+        if known is None:
+            with make_session.begin() as db:
+                db.add(Order(title=f"{title} for {price}"))
+        return {"price": price}
+
+    with visit(app) as client:
+        assert client.at_once(*[("POST", f"/orders/{n}", None) for n in range(20)]) == [200] * 20
+    assert rows("orders") == 20

@@ -45,6 +45,13 @@ def test_a_session_for_each_message(visit, app, rows):
     assert rows() == 3
 
 
+def test_server_that_ends_the_conversation(visit, app):
+    with visit(app) as client:
+        counting = client.websocket("/count")
+        assert counting.ask("?") == "0"
+        counting.cancel()
+
+
 def test_twenty_at_once(visit, app, rows):
     with visit(app) as client:
         talks = [client.websocket("/add") for _ in range(20)]
