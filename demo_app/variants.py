@@ -1,7 +1,8 @@
 """Every way to write the dependency that the shop can be run with.
 
 Each function below is handed a session factory and returns a `get_db`, which is what is shown and
-judged; its twin for an AsyncSession stands in `async_variants`.
+judged; its twin for an AsyncSession stands in `async_variants`. Those that put more than a `get_db`
+into the application stand in `units_of_work`.
 """
 
 import inspect
@@ -9,6 +10,8 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from demo_app.units_of_work import Wiring, middleware_commit, response_commit, scoped, transactional
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +22,25 @@ class Variant:
     title: str
     origin: str
     """Where the quiz has it."""
-    commits: Literal["dependency", "handler"]
+    commits: Literal["dependency", "handler", "middleware", "decorator"]
     """Whose task it is to commit."""
-    build: Callable[[Any], Callable[..., Any]]
+    build: Callable[[Any], Callable[..., Any] | Wiring]
     faulty_line: str = ""
     """The text of the line at fault, or nothing."""
     fault_reason: str = ""
     scope: Literal["function"] | None = None
     is_async: bool = False
 
+    def wire(self, create_session: Any) -> Wiring:
+        """Return what goes into the application, with sessions from that factory."""
+        built = self.build(create_session)
+        return built if isinstance(built, Wiring) else Wiring(built)
+
     @property
     def source(self) -> str:
-        """The inner `get_db` as one would write it."""
+        """The `get_db`, and what belongs to it, as one would write them."""
         lines = inspect.getsource(self.build).splitlines()
-        start = next(i for i, line in enumerate(lines) if "def get_db" in line)
-        return textwrap.dedent("\n".join(lines[start:-1]))
+        return textwrap.dedent("\n".join(lines[1:-1]))
 
     @property
     def fault(self) -> int | None:
@@ -119,9 +126,22 @@ def begin(SessionLocal):
     return get_db
 
 
+def with_session(SessionLocal):
+    def get_db():
+        with SessionLocal() as db:
+            yield db
+
+    return get_db
+
+
 _LATE_COMMIT = (
     "FastAPI 0.118 and newer run it when the response has been sent: if it fails, the client has "
     "been told of success."
+)
+
+_AFTER_THE_APPLICATION = (
+    "The response has been sent by then, whatever the FastAPI: if it fails, the client has been "
+    "told of success. And an HTTPException has become an answer by then: it is committed, too."
 )
 
 VARIANTS: tuple[Variant, ...] = (
@@ -187,6 +207,50 @@ VARIANTS: tuple[Variant, ...] = (
         begin,
         "yield db",
         "The commit at the end of the with block comes late: " + _LATE_COMMIT,
+    ),
+    Variant(
+        "with-session",
+        "with SessionLocal() as db",
+        "not in the quiz; in SQLModel's documentation, as with Session(engine)",
+        "handler",
+        with_session,
+        "with SessionLocal() as db:",
+        "The end of its block drops whatever the handler has not committed, without a word.",
+    ),
+    Variant(
+        "middleware-commit",
+        "a middleware commits when the application has returned",
+        "not in the quiz; often seen",
+        "middleware",
+        middleware_commit,
+        "db.commit()",
+        _AFTER_THE_APPLICATION,
+    ),
+    Variant(
+        "scoped-session",
+        "a scoped_session for each request, which a middleware commits and removes",
+        "not in the quiz; often seen",
+        "middleware",
+        scoped,
+        "current_session.commit()",
+        _AFTER_THE_APPLICATION,
+    ),
+    Variant(
+        "response-commit",
+        "a middleware commits before a good response starts",
+        "not in the quiz; seen where the two above went wrong",
+        "middleware",
+        response_commit,
+    ),
+    Variant(
+        "transactional",
+        "a decorator around each handler commits",
+        "not in the quiz; often seen",
+        "decorator",
+        transactional,
+        "db.commit()",
+        "What it commits stays when FastAPI then refuses the answer, which the response model "
+        "checks later, or when the handler returned an error response rather than raising.",
     ),
     Variant(
         "recommended",
