@@ -7,12 +7,33 @@ from contextvars import ContextVar
 from functools import wraps
 from uuid import UUID, uuid4
 
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 
 from demo_app.units_of_work import Wiring
 
 # ruff: noqa: D103, N803
 # mypy: disable-error-code="no-untyped-def"
+
+
+def http_middleware(AsyncSessionLocal):
+    class SessionMiddleware(BaseHTTPMiddleware):
+        async def dispatch(self, request, call_next):
+            db = request.state.db = AsyncSessionLocal()
+            try:
+                response = await call_next(request)
+                await db.commit()
+            except:
+                await db.rollback()
+                raise
+            finally:
+                await db.close()
+            return response
+
+    async def get_db(request: Request):
+        return request.state.db
+
+    return Wiring(get_db, middleware=SessionMiddleware)
 
 
 def middleware_commit(AsyncSessionLocal):

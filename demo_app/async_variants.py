@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from demo_app.async_units_of_work import (
+    http_middleware,
     middleware_commit,
     response_commit,
     scoped,
@@ -101,10 +102,11 @@ _BUILDERS = {
     "no-yield": no_yield,
     "begin": begin,
     "with-session": with_session,
+    "http-middleware": http_middleware,
     "middleware-commit": middleware_commit,
     "scoped-session": scoped,
     "response-commit": response_commit,
-    "transactional": transactional,
+    "decorator": transactional,
     "recommended": full,
 }
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import scoped_session
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 
 
@@ -27,6 +28,26 @@ class Wiring(NamedTuple):
 
 # ruff: noqa: D103, N803
 # mypy: disable-error-code="no-untyped-def"
+
+
+def http_middleware(SessionLocal):
+    class SessionMiddleware(BaseHTTPMiddleware):
+        async def dispatch(self, request, call_next):
+            db = request.state.db = SessionLocal()
+            try:
+                response = await call_next(request)
+                db.commit()
+            except:
+                db.rollback()
+                raise
+            finally:
+                db.close()
+            return response
+
+    def get_db(request: Request):
+        return request.state.db
+
+    return Wiring(get_db, middleware=SessionMiddleware)
 
 
 def middleware_commit(SessionLocal):

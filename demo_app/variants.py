@@ -11,7 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from demo_app.units_of_work import Wiring, middleware_commit, response_commit, scoped, transactional
+from demo_app.units_of_work import (
+    Wiring,
+    http_middleware,
+    middleware_commit,
+    response_commit,
+    scoped,
+    transactional,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +225,17 @@ VARIANTS: tuple[Variant, ...] = (
         "The end of its block drops whatever the handler has not committed, without a word.",
     ),
     Variant(
+        "http-middleware",
+        "a BaseHTTPMiddleware commits after call_next",
+        "not in the quiz; often seen, also as @app.middleware",
+        "middleware",
+        http_middleware,
+        "db.commit()",
+        "An HTTPException has become an answer by then: what it should have undone is committed.",
+    ),
+    Variant(
         "middleware-commit",
-        "a middleware commits when the application has returned",
+        "a pure ASGI middleware commits when the application has returned",
         "not in the quiz; often seen",
         "middleware",
         middleware_commit,
@@ -237,14 +253,14 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         "response-commit",
-        "a middleware commits before a good response starts",
-        "not in the quiz; seen where the two above went wrong",
+        "a pure ASGI middleware commits before a good response starts",
+        "not in the quiz; seen now and then",
         "middleware",
         response_commit,
     ),
     Variant(
-        "transactional",
-        "a decorator around each handler commits",
+        "decorator",
+        "@transactional around each handler",
         "not in the quiz; often seen",
         "decorator",
         transactional,
