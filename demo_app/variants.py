@@ -147,8 +147,9 @@ _LATE_COMMIT = (
 )
 
 _AFTER_THE_APPLICATION = (
-    "The response has been sent by then, whatever the FastAPI: if it fails, the client has been "
-    "told of success. And an HTTPException has become an answer by then: it is committed, too."
+    "By then the response has been sent, with every FastAPI: if the commit fails, the client has "
+    "been told of success. And an HTTPException has become an answer by then: what it should have "
+    "undone is committed."
 )
 
 VARIANTS: tuple[Variant, ...] = (

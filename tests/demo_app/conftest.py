@@ -19,7 +19,7 @@ import uvicorn
 from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
-from demo_app.application import create_app
+from demo_app.application import create_variant_app
 from demo_app.database import enforce_foreign_keys
 from demo_app.models import create_tables, seed
 from demo_app.variants import Variant
@@ -137,12 +137,7 @@ class Shop:
         self._engine, create_session = open_engine()
         self._sync_engine = getattr(self._engine, "sync_engine", self._engine)
         enforce_foreign_keys(self._sync_engine)
-        server.application = create_app(
-            variant.build(create_session),
-            scope=variant.scope,
-            is_async=variant.is_async,
-            create_session=create_session,
-        )
+        server.application = create_variant_app(variant, create_session)
 
     def _open_sync(self) -> tuple[Any, Any]:
         engine = create_engine(f"sqlite:///{self._path}")
