@@ -44,7 +44,8 @@ def middleware_commit(AsyncSessionLocal):
         async def __call__(self, scope, receive, send):
             if scope["type"] != "http":
                 return await self.app(scope, receive, send)
-            db = scope.setdefault("state", {})["db"] = AsyncSessionLocal()
+            db = AsyncSessionLocal()
+            scope.setdefault("state", {})["db"] = db
             try:
                 await self.app(scope, receive, send)
                 await db.commit()
@@ -68,7 +69,8 @@ def response_commit(AsyncSessionLocal):
         async def __call__(self, scope, receive, send):
             if scope["type"] != "http":
                 return await self.app(scope, receive, send)
-            db = scope.setdefault("state", {})["db"] = AsyncSessionLocal()
+            db = AsyncSessionLocal()
+            scope.setdefault("state", {})["db"] = db
 
             async def end_work_and_send(message):
                 if message["type"] == "http.response.start":
@@ -96,7 +98,7 @@ def scoped(AsyncSessionLocal):
     from sqlalchemy.ext.asyncio import async_scoped_session
 
     request_id: ContextVar[UUID] = ContextVar("request_id")
-    current_session = async_scoped_session(AsyncSessionLocal, scopefunc=request_id.get)
+    registry = async_scoped_session(AsyncSessionLocal, request_id.get)
 
     class SessionMiddleware:
         def __init__(self, app):
@@ -108,15 +110,15 @@ def scoped(AsyncSessionLocal):
             request_id.set(uuid4())
             try:
                 await self.app(scope, receive, send)
-                await current_session.commit()
+                await registry.commit()
             except:
-                await current_session.rollback()
+                await registry.rollback()
                 raise
             finally:
-                await current_session.remove()
+                await registry.remove()
 
     async def get_db():
-        return current_session()
+        return registry()
 
     return Wiring(get_db, middleware=SessionMiddleware)
 

@@ -113,7 +113,7 @@ _BUILDERS = {
 
 def _awaited(variant: Variant) -> Variant:
     line = variant.faulty_line
-    if line.startswith(("db.", "current_session.")):
+    if line.startswith(("db.", "registry.")):
         line = f"await {line}"
     elif line.startswith("with "):
         line = f"async {line}"

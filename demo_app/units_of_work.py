@@ -1,8 +1,8 @@
 """The ways to end a session's work that take more than a dependency: they go around something.
 
 A middleware goes around the whole application, a decorator around each handler; `get_db` hands out
-the session that they commit, roll back and close. As in `variants`, each function below is handed a
-session factory, and its body is what is shown and judged.
+the session that they commit, roll back and close. As in `dependencies`, each function below is
+handed a session factory, and its body is what is shown and judged.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,8 @@ def middleware_commit(SessionLocal):
         async def __call__(self, scope, receive, send):
             if scope["type"] != "http":
                 return await self.app(scope, receive, send)
-            db = scope.setdefault("state", {})["db"] = SessionLocal()
+            db = SessionLocal()
+            scope.setdefault("state", {})["db"] = db
             try:
                 await self.app(scope, receive, send)
                 db.commit()
@@ -82,7 +83,8 @@ def response_commit(SessionLocal):
         async def __call__(self, scope, receive, send):
             if scope["type"] != "http":
                 return await self.app(scope, receive, send)
-            db = scope.setdefault("state", {})["db"] = SessionLocal()
+            db = SessionLocal()
+            scope.setdefault("state", {})["db"] = db
 
             async def end_work_and_send(message):
                 if message["type"] == "http.response.start":
@@ -108,7 +110,7 @@ def response_commit(SessionLocal):
 
 def scoped(SessionLocal):
     request_id: ContextVar[UUID] = ContextVar("request_id")
-    current_session = scoped_session(SessionLocal, scopefunc=request_id.get)
+    registry = scoped_session(SessionLocal, request_id.get)
 
     class SessionMiddleware:
         def __init__(self, app):
@@ -120,15 +122,15 @@ def scoped(SessionLocal):
             request_id.set(uuid4())
             try:
                 await self.app(scope, receive, send)
-                current_session.commit()
+                registry.commit()
             except:
-                current_session.rollback()
+                registry.rollback()
                 raise
             finally:
-                current_session.remove()
+                registry.remove()
 
     def get_db():
-        return current_session()
+        return registry()
 
     return Wiring(get_db, middleware=SessionMiddleware)
 

@@ -1,8 +1,7 @@
-"""Every way to write the dependency that the shop can be run with.
+"""Every way to write the dependency that the shop can be run with, and what is wrong with it.
 
-Each function below is handed a session factory and returns a `get_db`, which is what is shown and
-judged; its twin for an AsyncSession stands in `async_variants`. Those that put more than a `get_db`
-into the application stand in `units_of_work`.
+Their code stands in `dependencies`, and in `units_of_work` where it takes more than a dependency;
+their twins for an AsyncSession stand in `async_variants`.
 """
 
 import inspect
@@ -11,6 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from demo_app.dependencies import (
+    begin,
+    close_only,
+    commit_unhandled,
+    full,
+    no_finally,
+    no_yield,
+    rollback_no_finally,
+    with_session,
+)
 from demo_app.units_of_work import (
     Wiring,
     http_middleware,
@@ -56,89 +65,6 @@ class Variant:
             return None
         lines = [line.strip() for line in self.source.splitlines()]
         return lines.index(self.faulty_line) + 1
-
-
-# ruff: noqa: D103, N803
-# The functions below are the lesson: they read as in the quiz, without annotations.
-# mypy: disable-error-code="no-untyped-def"
-
-
-def no_finally(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        yield db
-        db.close()
-
-    return get_db
-
-
-def full(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        try:
-            yield db
-            db.commit()
-        except:
-            db.rollback()
-            raise
-        finally:
-            db.close()
-
-    return get_db
-
-
-def commit_unhandled(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        yield db
-        db.commit()
-        db.close()
-
-    return get_db
-
-
-def close_only(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        try:
-            yield db
-        finally:
-            db.close()
-
-    return get_db
-
-
-def rollback_no_finally(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        yield db
-        db.rollback()
-        db.close()
-
-    return get_db
-
-
-def no_yield(SessionLocal):
-    def get_db():
-        return SessionLocal()
-
-    return get_db
-
-
-def begin(SessionLocal):
-    def get_db():
-        with SessionLocal.begin() as db:
-            yield db
-
-    return get_db
-
-
-def with_session(SessionLocal):
-    def get_db():
-        with SessionLocal() as db:
-            yield db
-
-    return get_db
 
 
 _LATE_COMMIT = (
@@ -236,7 +162,7 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         "middleware-commit",
-        "a pure ASGI middleware commits when the application has returned",
+        "an ASGI middleware commits after the application",
         "not in the quiz; often seen",
         "middleware",
         middleware_commit,
@@ -245,16 +171,16 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         "scoped-session",
-        "a scoped_session for each request, which a middleware commits and removes",
+        "a scoped_session that a middleware commits and removes",
         "not in the quiz; often seen",
         "middleware",
         scoped,
-        "current_session.commit()",
+        "registry.commit()",
         _AFTER_THE_APPLICATION,
     ),
     Variant(
         "response-commit",
-        "a pure ASGI middleware commits before a good response starts",
+        "an ASGI middleware commits before a good response",
         "not in the quiz; seen now and then",
         "middleware",
         response_commit,

@@ -121,6 +121,13 @@ def test_the_line_at_fault(variant):
     assert variant.fault_reason.endswith(".")
 
 
+@pytest.mark.parametrize("variant", BOTH, ids=names)
+def test_it_can_be_shown_on_eighty_columns(variant):
+    """Beside the heading's bar, and beside the numbers of the lines."""
+    assert len(f"{variant.key}: {variant.title}") <= 76
+    assert max(map(len, variant.source.splitlines())) <= 72
+
+
 def test_an_unknown_key():
     with pytest.raises(KeyError):
         find_variant("nonsense")
