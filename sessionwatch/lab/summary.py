@@ -64,6 +64,7 @@ def verdict_of(cells: list[CellResult]) -> str:
         _part(cells, "acknowledged-lost", "says 200 before a commit that fails"),
         _part(cells, "lost", "loses accepted work in {}"),
         _part(own, "half-done", "saves half of the work in {}"),
+        _part(own, "kept", "answers an error and keeps the work in {}"),
         _part(cells, "refused", "refuses requests in a burst"),
     ]
     said = [part for part in parts if part]
