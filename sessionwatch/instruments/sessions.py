@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from sessionwatch.instruments.attribution import current_owner, guarded, note_task, owner_now
 from sessionwatch.instruments.binds import binds_by_mapper
+from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import end_unnoticed, hold_of
 from sessionwatch.instruments.misuse import (
     began_in_background,
@@ -23,7 +24,7 @@ from sessionwatch.instruments.misuse import (
 )
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.session_record import ATTRIBUTE, read_mark, record_of
-from sessionwatch.instruments.stacks import capture_application
+from sessionwatch.instruments.stacks import capture_application, is_dependency_exit, is_served
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
@@ -215,7 +216,10 @@ def committed(session: Session) -> None:
     elif transaction.joined is Joining.SAVEPOINT:
         record.savepoints_released += 1
     if transaction.writes:
-        transaction.ended_by = capture_application(sys._getframe(2))
+        frame = sys._getframe(2)
+        transaction.ended_by = capture_application(frame)
+        transaction.dependency_exit = is_dependency_exit(frame, record.opened_at.code)
+        transaction.served = transaction.dependency_exit or is_served(frame)
 
 
 @guarded
@@ -239,7 +243,7 @@ def transaction_ended(session: Session, transaction: SessionTransaction) -> None
         if record.transaction is not None:
             record.transaction.end_savepoint()
     elif transaction.parent is None:
-        record.end_transaction(record.owner.recorder.clock())
+        record.end_transaction(record.owner.recorder.clock(), given_up=error_is_handled())
         if record.holds:
             end_unnoticed(record.holds)
 

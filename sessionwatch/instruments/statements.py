@@ -22,6 +22,7 @@ from sessionwatch.instruments.attribution import (
     worker_now,
 )
 from sessionwatch.instruments.blocking import worked_long
+from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.misuse import overlapping, statement_refused, used_by_another
 from sessionwatch.instruments.patches import Patch
@@ -87,7 +88,9 @@ def statement_ended(
         session.writes += 1
         if transaction is not None and not is_autocommit(connection):
             transaction.writes += 1
-            transaction.first_write_ns = transaction.first_write_ns or hold.last_used_ns
+            if not transaction.first_write_ns:
+                transaction.first_write_ns = hold.last_used_ns
+                transaction.written_while_handling = error_is_handled()
 
 
 @guarded

@@ -20,6 +20,16 @@ MANY_OF_ONE_OWNER = 256
 """How many sessions or connections an owner may have until those done with are summed up early."""
 
 
+def _is_mere_end(error: BaseException) -> bool:
+    """Whether an exception says that the client has gone, or that a script has done its work.
+
+    The classes are Starlette's, in starlette/websockets.py and starlette/requests.py.
+    """
+    if isinstance(error, SystemExit):
+        return error.code in (None, 0)
+    return type(error).__name__ in ("WebSocketDisconnect", "ClientDisconnect")
+
+
 NOTHING_ALLOWED: frozenset[str] = frozenset()
 
 
@@ -103,7 +113,7 @@ class Owner:
         """Note what the owner raised, by the name of the class alone."""
         if isinstance(error, CancelledError):
             self.cancelled = True
-        else:
+        elif not _is_mere_end(error):
             self.error = type(error).__name__
 
     @property

@@ -152,8 +152,11 @@ class SessionRecord:
             written.append(current)
         return written
 
-    def end_transaction(self, now_ns: int) -> None:
-        """Settle the root transaction: what nobody committed or rolled back is discarded."""
+    def end_transaction(self, now_ns: int, *, given_up: bool = False) -> None:
+        """Settle the root transaction: what nobody committed or rolled back is discarded.
+
+        It is `given_up` where that happens because of an error.
+        """
         transaction = self.transaction
         if transaction is None:
             return
@@ -165,6 +168,7 @@ class SessionRecord:
         self.lent = None
         if transaction.outcome is Outcome.OPEN:
             transaction.outcome = Outcome.DISCARDED
+            transaction.given_up = given_up
             transaction.ended_ns = now_ns
             self.discarded += transaction.at_stake
         if transaction.writes or transaction.error or transaction.orphaned_writes:

@@ -32,18 +32,22 @@ class TransactionRecord:
     __slots__ = (
         "began_ns",
         "commit_attempted_ns",
+        "dependency_exit",
         "ended_by",
         "ended_ns",
         "error",
         "failed_at",
         "first_write_ns",
+        "given_up",
         "joined",
         "orphaned_writes",
         "outcome",
         "released_writes",
         "rollback_seen",
         "savepoints",
+        "served",
         "writes",
+        "written_while_handling",
     )
 
     def __init__(self, began_ns: int) -> None:
@@ -60,6 +64,8 @@ class TransactionRecord:
         self.savepoints: list[Savepoint] | None = None
         self.released_writes = self.orphaned_writes = 0
         self.failed_at: Stack = NO_STACK
+        self.dependency_exit = self.served = False
+        self.given_up = self.written_while_handling = False
 
     @property
     def at_stake(self) -> bool:

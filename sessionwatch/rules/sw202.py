@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sessionwatch.records.owner import Owner
-from sessionwatch.records.transaction import TransactionRecord
+from sessionwatch.records.transaction import Outcome, TransactionRecord
 from sessionwatch.rules import sw206
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
@@ -63,6 +63,7 @@ def check(owner: Owner) -> Iterator[Finding]:
         for session, transaction in written
         if transaction.saved_writes
         and not session.is_audit
+        and not transaction.written_while_handling
         and not sw206.swallowed(owner, session, transaction)
     ]
     if not commits:
@@ -71,7 +72,9 @@ def check(owner: Owner) -> Iterator[Finding]:
     dropped = [
         transaction
         for _, transaction in written
-        if not transaction.saved_writes and _ends_after(transaction, first)
+        if not transaction.saved_writes
+        and _ends_after(transaction, first)
+        and not _is_another_unit(owner, transaction)
     ]
     failure = _failure(owner, commits[-1][1])
     if not dropped and failure is None:
@@ -82,7 +85,7 @@ def check(owner: Owner) -> Iterator[Finding]:
         f"{owner.label} committed {plural(sum(t.writes for _, t in commits), 'write')}"
         f"{at(first.ended_by)}, and then " + (_dropped(dropped) if dropped else str(failure)),
         session.opened_at,
-        severity=None if certain else Severity.WARNING,
+        severity=None if certain else Severity.INFO,
         evidence=None if certain else Evidence.SUSPECT,
         details={
             "writes_committed": sum(transaction.writes for _, transaction in commits),
@@ -93,6 +96,18 @@ def check(owner: Owner) -> Iterator[Finding]:
 
 def _ends_after(transaction: TransactionRecord, commit: TransactionRecord) -> bool:
     return not transaction.ended_ns or transaction.ended_ns > commit.ended_ns
+
+
+def _is_another_unit(owner: Owner, transaction: TransactionRecord) -> bool:
+    """Whether what was dropped is no half of the rest.
+
+    An owner that succeeds may try a unit of work, take it back and go on; what begins after the
+    response is a background task's.
+    """
+    if 0 < owner.response_completed_ns <= transaction.first_write_ns:
+        return True
+    on_purpose = transaction.outcome is Outcome.ROLLED_BACK or transaction.given_up
+    return on_purpose and not owner.failed
 
 
 def _dropped(transactions: list[TransactionRecord]) -> str:
@@ -111,7 +126,7 @@ def _failure(owner: Owner, last_commit: TransactionRecord) -> str | None:
     if owner.error is not None:
         return f"raised {owner.error}"
     if owner.cancelled:
-        return "was cancelled"
+        return None if owner.kind == "websocket" else "was cancelled"
     if (owner.status or 0) >= 400:
         return f"answered {owner.status}"
     return None

@@ -76,7 +76,12 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
         return
     for transaction in session.written_transactions():
         discarded = transaction.at_stake and transaction.outcome is Outcome.DISCARDED
-        if not discarded or _went_with(session, transaction) or sw301.lost(owner, transaction):
+        if (
+            transaction.given_up
+            or not discarded
+            or _went_with(session, transaction)
+            or sw301.lost(owner, transaction)
+        ):
             continue
         if sw205.lost_with_root(session, transaction):
             continue

@@ -55,6 +55,8 @@ def check(owner: Owner) -> Iterator[Finding]:
         return
     for session in list(owner.sessions):
         for transaction in session.transactions or ():
+            if transaction.given_up:
+                continue
             if transaction.orphaned_writes and transaction.joined is Joining.NOT:
                 yield _left_open(owner, session, transaction)
             elif lost_with_root(session, transaction):

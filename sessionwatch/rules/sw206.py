@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
 from sessionwatch.records.owner import Owner
@@ -92,19 +91,12 @@ def swallowed(owner: Owner, session: SessionRecord, transaction: TransactionReco
         and owner.error is None
         and transaction.saved_writes
         and not session.is_audit
-        and (_after_response(owner, transaction) or _by_its_opener(owner, session, transaction))
+        and (_after_response(owner, transaction) or transaction.dependency_exit)
     )
 
 
 def _after_response(owner: Owner, transaction: TransactionRecord) -> bool:
-    return transaction.first_write_ns < owner.response_started_ns < transaction.ended_ns
-
-
-def _by_its_opener(owner: Owner, session: SessionRecord, transaction: TransactionRecord) -> bool:
-    """Whether the generator that opened the session committed it, and not on the handler's call."""
-    opener = session.opened_at.code
-    if opener is None or opener is not transaction.ended_by.code:
-        return False
-    if any(code is owner.endpoint for code, _ in transaction.ended_by.raw):
-        return False
-    return bool(opener.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
+    return (
+        transaction.served
+        and transaction.first_write_ns < owner.response_started_ns < transaction.ended_ns
+    )

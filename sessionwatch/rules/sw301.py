@@ -70,6 +70,7 @@ def check(owner: Owner) -> Iterator[Finding]:
             yield _lost(owner, session, transaction)
         elif (
             transaction.saved_writes
+            and transaction.served
             and _began_before_response(owner, transaction)
             and transaction.ended_ns > owner.response_started_ns
             and not sw206.swallowed(owner, session, transaction)
