@@ -23,6 +23,7 @@ from sessionwatch.instruments.misuse import (
     reopened,
 )
 from sessionwatch.instruments.patches import Patch
+from sessionwatch.instruments.returning import settle_unsure_write
 from sessionwatch.instruments.session_record import ATTRIBUTE, read_mark, record_of
 from sessionwatch.instruments.stacks import capture_application, is_dependency_exit, is_served
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER
@@ -94,6 +95,7 @@ def session_closing(session: Session) -> None:
         read_mark(record, session)
         if record.holds:
             in_use_elsewhere(record)
+            _settle_unsure_writes(record)
         record.closed_by_another = current_owner.get() is not owner
         record.closed_ns = owner.recorder.clock()
 
@@ -195,6 +197,13 @@ def commit_attempted(session: Session) -> None:
     if record is not None and record.transaction and not session.in_nested_transaction():
         record.transaction.commit_attempted_ns = record.owner.recorder.clock()
         in_use_elsewhere(record)
+        _settle_unsure_writes(record)
+
+
+def _settle_unsure_writes(record: SessionRecord) -> None:
+    for hold in record.holds or ():
+        if hold.unsure_write is not None:
+            settle_unsure_write(hold)
 
 
 @guarded

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import CodeType, FrameType
 
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
@@ -20,6 +22,8 @@ Capture = Callable[[FrameType | None], tuple[Stack, bool]]
 _APPLICATION, _EVENT_LOOP = CodeOrigin.APPLICATION, CodeOrigin.EVENT_LOOP
 _LIBRARY = CodeOrigin.LIBRARY
 _CONTEXTLIB = contextlib.__file__
+_STARLETTE = f"{os.sep}starlette{os.sep}"
+_MIDDLEWARE = str(Path(__file__).with_name("middleware.py"))
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _FRAMES_CALLER = 8
 _FRAMES_TO_A_REGISTRY = 8
@@ -99,8 +103,15 @@ def is_dependency_exit(frame: FrameType | None, opener: CodeType | None) -> bool
 
 
 def is_served(frame: FrameType | None) -> bool:
-    """Whether Starlette called this, rather than a task or thread that goes its own way."""
-    return any("starlette" in walked.f_code.co_filename for walked in _walk(frame))
+    """Whether the application was called with a request, and calls this: no task of its own.
+
+    Starlette's frames tell, where one of its middlewares runs the application in another task; else
+    those of our own middleware.
+    """
+    return any(
+        _STARLETTE in walked.f_code.co_filename or walked.f_code.co_filename == _MIDDLEWARE
+        for walked in _walk(frame)
+    )
 
 
 def capture_full(frame: FrameType | None) -> tuple[Stack, bool]:

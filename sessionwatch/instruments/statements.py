@@ -26,6 +26,7 @@ from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.misuse import overlapping, statement_refused, used_by_another
 from sessionwatch.instruments.patches import Patch
+from sessionwatch.instruments.returning import changes_so_far, settle_unsure_write
 from sessionwatch.instruments.stacks import capture_application
 from sessionwatch.records.connection import ConnectionHold
 
@@ -43,7 +44,7 @@ _WRITING_AFTER_WITH = re.compile(
 
 
 @guarded
-def statement_began(connection: Connection) -> ConnectionHold | None:
+def statement_began(connection: Connection, statement: Any) -> ConnectionHold | None:
     """Note that a connection is busy."""
     hold = hold_of(connection)
     if hold is not None:
@@ -58,6 +59,10 @@ def statement_began(connection: Connection) -> ConnectionHold | None:
             user = current_owner.get()
             if user is not session.owner:
                 used_by_another(session, user)
+        if hold.unsure_write is not None:
+            settle_unsure_write(hold)
+        if getattr(statement, "_returning", None):
+            hold.changes_before = changes_so_far(connection)
     return hold
 
 
@@ -88,6 +93,8 @@ def statement_ended(
         session.writes += 1
         if transaction is not None and not is_autocommit(connection):
             transaction.writes += 1
+            if hold.changes_before is not None and not _inserts_for_certain(statement):
+                hold.unsure_write = (session, transaction)
             if not transaction.first_write_ns:
                 transaction.first_write_ns = hold.last_used_ns
                 transaction.written_while_handling = error_is_handled()
@@ -187,7 +194,7 @@ def is_autocommit(connection: Connection) -> bool:
 def _wrap_execution(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def execute(self: Connection, statement: Any, *arguments: Any, **options: Any) -> Any:
-        hold = statement_began(self)
+        hold = statement_began(self, statement)
         try:
             result = original(self, statement, *arguments, **options)
         except BaseException as error:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.session import SessionRecord
     from sessionwatch.records.stack import Stack
+    from sessionwatch.records.transaction import TransactionRecord
 
 
 class ConnectionHold:
@@ -21,6 +22,7 @@ class ConnectionHold:
     __slots__ = (
         "borrowers",
         "busy_ns",
+        "changes_before",
         "checked_out_at",
         "checked_out_ns",
         "last_used_ns",
@@ -34,9 +36,9 @@ class ConnectionHold:
         "running_since_ns",
         "session",
         "statements",
-        "suspected",
         "taken_in",
         "terminated",
+        "unsure_write",
         "writes",
     )
 
@@ -61,7 +63,8 @@ class ConnectionHold:
         self.reclaimed = self.terminated = False
         self.taken_in = taken_in
         self.running_in: Any = None
-        self.suspected: Any = None
+        self.changes_before: int | None = None
+        self.unsure_write: tuple[SessionRecord, TransactionRecord] | None = None
         self.busy_ns = 0
         self.running_since_ns = 0
         self.statements = self.writes = 0

@@ -87,6 +87,12 @@ class TransactionRecord:
         """Whether a commit was tried and did not come through."""
         return self.commit_attempted_ns > 0 and self.outcome is not Outcome.COMMITTED
 
+    def take_back_write(self) -> None:
+        """Uncount a write that turned out to have changed no row."""
+        self.writes -= 1
+        if self.writes <= 0:
+            self.writes = self.first_write_ns = 0
+
     def begin_savepoint(self) -> None:
         """Remember how many writes there were, in case the savepoint is rolled back."""
         if self.savepoints is None:

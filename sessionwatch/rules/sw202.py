@@ -74,12 +74,13 @@ def check(owner: Owner) -> Iterator[Finding]:
         for _, transaction in written
         if not transaction.saved_writes
         and _ends_after(transaction, first)
-        and not _is_another_unit(owner, transaction)
+        and not 0 < owner.response_completed_ns <= transaction.first_write_ns
     ]
     failure = _failure(owner, commits[-1][1])
     if not dropped and failure is None:
         return
-    certain = dropped or owner.error is not None or (owner.status or 0) >= 500
+    certain = any(not _on_purpose(owner, transaction) for transaction in dropped)
+    certain = certain or owner.error is not None or (owner.status or 0) >= 500
     yield RULE.finding(
         owner,
         f"{owner.label} committed {plural(sum(t.writes for _, t in commits), 'write')}"
@@ -98,16 +99,10 @@ def _ends_after(transaction: TransactionRecord, commit: TransactionRecord) -> bo
     return not transaction.ended_ns or transaction.ended_ns > commit.ended_ns
 
 
-def _is_another_unit(owner: Owner, transaction: TransactionRecord) -> bool:
-    """Whether what was dropped is no half of the rest.
-
-    An owner that succeeds may try a unit of work, take it back and go on; what begins after the
-    response is a background task's.
-    """
-    if 0 < owner.response_completed_ns <= transaction.first_write_ns:
-        return True
-    on_purpose = transaction.outcome is Outcome.ROLLED_BACK or transaction.given_up
-    return on_purpose and not owner.failed
+def _on_purpose(owner: Owner, transaction: TransactionRecord) -> bool:
+    """Whether an owner that succeeded has tried a unit of work, taken it back and gone on."""
+    given_up = transaction.outcome is Outcome.ROLLED_BACK or transaction.given_up
+    return given_up and not owner.failed
 
 
 def _dropped(transactions: list[TransactionRecord]) -> str:
