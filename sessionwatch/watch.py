@@ -199,9 +199,12 @@ class SessionWatch:
         )
 
     def inspect_connections(self) -> None:
-        """Judge the connections that are out now; the watchdog calls this now and then."""
+        """Judge the connections that are out now; the watchdog calls this now and then.
+
+        What the garbage collector has taken is left to others: its connection may be on its way
+        back in another thread, and would not be counted.
+        """
         try:
-            self._judge_collected()
             now_ns = self.clock()
             self._suspects.settle(now_ns)
             self._suspects.inspect(self._holds_to_inspect(), now_ns)

@@ -66,7 +66,7 @@ def test_codes_and_names_in_any_case(explain, spelling):
         ("SW310", "SW301"),
         ("sw10", "SW101"),
         ("commit_after_respone", "commit-after-response"),
-        ("leak", "session-leak"),
+        ("session-leek", "session-leak"),
         ("", "SW"),
     ],
 )

@@ -23,6 +23,7 @@ _APPLICATION, _EVENT_LOOP = CodeOrigin.APPLICATION, CodeOrigin.EVENT_LOOP
 _LIBRARY = CodeOrigin.LIBRARY
 _CONTEXTLIB = contextlib.__file__
 _STARLETTE = f"{os.sep}starlette{os.sep}"
+_SQLALCHEMY_ASYNCIO = f"{os.sep}sqlalchemy{os.sep}ext{os.sep}asyncio{os.sep}"
 _MIDDLEWARE = str(Path(__file__).with_name("middleware.py"))
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _FRAMES_CALLER = 8
@@ -106,12 +107,18 @@ def is_served(frame: FrameType | None) -> bool:
     """Whether the application was called with a request, and calls this: no task of its own.
 
     Starlette's frames tell, where one of its middlewares runs the application in another task; else
-    those of our own middleware.
+    those of our own middleware. A task of SQLAlchemy's own, which `async with` makes for a commit
+    (sqlalchemy/ext/asyncio/session.py, 2.0 and 2.1), does not tell whom it works for.
     """
-    return any(
-        _STARLETTE in walked.f_code.co_filename or walked.f_code.co_filename == _MIDDLEWARE
-        for walked in _walk(frame)
-    )
+    below = ""
+    for walked in _walk(frame):
+        file = walked.f_code.co_filename
+        if _STARLETTE in file or file == _MIDDLEWARE:
+            return True
+        if origin_of(file) is _EVENT_LOOP:
+            return _SQLALCHEMY_ASYNCIO in below
+        below = file
+    return False
 
 
 def capture_full(frame: FrameType | None) -> tuple[Stack, bool]:

@@ -77,8 +77,8 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
     for transaction in session.written_transactions():
         discarded = transaction.at_stake and transaction.outcome is Outcome.DISCARDED
         if (
-            transaction.given_up
-            or not discarded
+            not discarded
+            or _is_answered_for(owner, transaction)
             or _went_with(session, transaction)
             or sw301.lost(owner, transaction)
         ):
@@ -92,6 +92,11 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
             session.opened_at,
             details={"writes": transaction.writes},
         )
+
+
+def _is_answered_for(owner: Owner, transaction: TransactionRecord) -> bool:
+    """Whether an error took the work along before the answer, which may have told of it."""
+    return transaction.given_up and not 0 < owner.response_started_ns <= transaction.ended_ns
 
 
 def _went_with(session: SessionRecord, transaction: TransactionRecord) -> bool:
