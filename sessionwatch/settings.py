@@ -18,16 +18,16 @@ class Settings:
     """Whether each finding is logged to `sessionwatch` when it is first seen."""
     token: str | None = field(default=None, repr=False)
     """What `/debug/sessions` asks for as `Authorization: Bearer`; None opens it to loopback."""
+    select: tuple[str, ...] = ("SW",)
+    """The codes that are reported, or what they begin with; the longest that fits decides."""
+    extend_select: tuple[str, ...] = ()
+    """More of them; a rule that is off by default needs its whole code here or in `select`."""
     idle_hold_seconds: float | None = 10.0
     """How long a connection may be out with no statement running until SW102; None turns it off."""
     stream_hold_seconds: float | None = 10.0
     """The same while a response is streamed, until SW303."""
     loop_blocked_seconds: float | None = 0.1
     """How long synchronous SQL may block the event loop until SW404; None turns it off."""
-    select: tuple[str, ...] = ()
-    """The rules to report, by their codes or how these begin; none means all that are on."""
-    extend_select: tuple[str, ...] = ()
-    """Rules to report beside those, such as SW304, which is off by itself."""
     child_task_grace_seconds: float = 5.0
     """How long child tasks may go on to use the sessions of an owner that has ended."""
     max_findings: int = 200
@@ -51,4 +51,5 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings for display, with the token hidden."""
-        return {**asdict(self), "token": "set" if self.token else None}
+        chosen = {"select": list(self.select), "extend_select": list(self.extend_select)}
+        return {**asdict(self), **chosen, "token": "set" if self.token else None}

@@ -55,7 +55,7 @@ class Rule:
     correct: str = ""
     """The same program without it."""
     opt_in: bool = False
-    """Whether the rule is silent until the settings select it."""
+    """Whether it is off until its whole code is named in `select` or `extend_select`."""
 
     @property
     def title(self) -> str:
