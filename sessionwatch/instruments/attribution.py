@@ -8,6 +8,7 @@ from asyncio import Task, current_task
 from asyncio.events import _get_running_loop
 from collections.abc import Callable
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 from sessionwatch.records.owner import Owner
@@ -16,6 +17,9 @@ from sessionwatch.records.session import SessionRecord
 
 current_owner: ContextVar[Owner | None] = ContextVar("sessionwatch_owner", default=None)
 """The request or job that this task or thread works for."""
+
+Worker = int | weakref.ref[Task[Any]]
+"""A thread by its identifier, or a task."""
 
 _running: list[Recorder] = []
 _lock = threading.Lock()
@@ -39,6 +43,13 @@ def running_task() -> Task[Any] | None:
     """Return the asyncio task that runs in this thread, if any."""
     loop = _get_running_loop()
     return None if loop is None else current_task(loop)
+
+
+def worker_now() -> Worker:
+    """Return who runs this: an asyncio task, or the thread where there is none."""
+    loop = _get_running_loop()
+    task = None if loop is None else current_task(loop)
+    return get_ident() if task is None else weakref.ref(task)
 
 
 def note_task(session: SessionRecord) -> None:

@@ -20,8 +20,9 @@ from sqlalchemy.pool import (
     SingletonThreadPool,
 )
 
-from sessionwatch.instruments.attribution import guarded, owner_now
+from sessionwatch.instruments.attribution import guarded, owner_now, worker_now
 from sessionwatch.instruments.blocking import worked_long
+from sessionwatch.instruments.misuse import checked_out_beside
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
@@ -115,8 +116,10 @@ def checked_out(
         if any(hold.proxy() is proxy for hold in holds):
             return
     record = _pool_record(pool)
+    if record.holds:
+        checked_out_beside(record, owner, waiting=False)
     stack = None if _session_checks_out() else recorder.capture(sys._getframe(3))[0]
-    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack)
+    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack, worker_now())
     holds.append(hold)
     proxy.__dict__[_KEY] = hold
     record.taken(hold)
@@ -205,8 +208,16 @@ def timed_out(pool: Pool, owner: Owner, since_ns: int) -> None:
     record, waited_ns = _pool_record(pool), recorder.clock() - since_ns
     _note_wait(owner, record, waited_ns)
     recorder.pool_timed_out(owner, record, waited_ns, stack)
+    checked_out_beside(record, owner, waiting=True)
     if waited_ns >= recorder.loop_blocked_ns:
         worked_long(owner, waited_ns, pool._dialect.is_async, True)
+
+
+@guarded
+def invalidated(dbapi_connection: Any, entry: ConnectionPoolEntry, error: Any) -> None:
+    """Note that a connection is thrown away, as nobody can tell the state that it is in."""
+    for hold in entry.record_info.get(_KEY, ()):  # type: ignore[union-attr]
+        hold.terminated = True
 
 
 @guarded
@@ -244,4 +255,8 @@ PATCHES = (
     Patch(Pool, "connect", _wrap_connect),
     Patch(SingletonThreadPool, "connect", _wrap_connect),
 )
-LISTENERS = ((Pool, "checkin", returned), (Pool, "detach", returned))
+LISTENERS = (
+    (Pool, "checkin", returned),
+    (Pool, "detach", returned),
+    (Pool, "invalidate", invalidated),
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessionwatch.instruments.attribution import current_owner
 from sessionwatch.instruments.detached import error_left
-from sessionwatch.instruments.routes import endpoint_code, route_label
+from sessionwatch.instruments.routes import allowed_by, endpoint_code, route_label
 from sessionwatch.instruments.shutdown import Lifespan
 from sessionwatch.instruments.threads import checkout_waited
 from sessionwatch.records.owner import Owner
@@ -50,6 +50,7 @@ class SessionWatchMiddleware:
         owner = Owner("request" if is_http else "websocket", f"{method} (no route)", watch, clock())
         base_path = scope.get("root_path", "")
         owner.locate = lambda: route_label(scope, method, base_path)
+        owner.find_allowed = lambda: allowed_by(scope.get("endpoint"))
         scope[_SCOPE_KEY] = owner
 
         async def send_and_note(message: Message) -> None:

@@ -34,6 +34,7 @@ class Lifespan:
         self._receive = receive
         self._send = send
         self._shutting_down = False
+        self._began_ns = watch.clock()
 
     async def receive(self) -> Message:
         """Receive for the application, and note that it is to shut down."""
@@ -52,26 +53,31 @@ class Lifespan:
         """Judge what is out, if the application was to shut down and has not been judged yet."""
         if self._shutting_down:
             self._shutting_down = False
-            shut_down(self._watch)
+            shut_down(self._watch, self._began_ns)
 
 
 @guarded
-def shut_down(watch: SessionWatch) -> None:
-    """Tell of every pool whose connections are still out, and of ignores without a use."""
+def shut_down(watch: SessionWatch, began_ns: int) -> None:
+    """Tell of every pool whose connections are still out, and of ignores without a use.
+
+    What was taken before the lifespan began is somebody else's: a test's, that goes on after it.
+    """
     if not watch.running:
         return
     for pool in pool_records():
-        left = [hold for hold in list(pool.holds) if _is_left(hold, watch)]
+        left = [hold for hold in list(pool.holds) if _is_left(hold, watch, began_ns)]
         if left:
             at = left[0].opened_at or NO_STACK
             watch.incident(ConnectionsLeft(watch.process_owner, at, pool, left))
-    report = getattr(watch, "report_unused_ignores", None)
-    if report is not None:
-        report()
+    watch.report_unused_ignores()
 
 
-def _is_left(hold: ConnectionHold, watch: SessionWatch) -> bool:
+def _is_left(hold: ConnectionHold, watch: SessionWatch, began_ns: int) -> bool:
     """Whether nobody can be expected to return a connection; a test goes on after the shutdown."""
+    session = hold.session
+    opened_ns = hold.checked_out_ns if session is None else session.opened_ns
+    if opened_ns < began_ns:
+        return False
     owner, proxy = hold.owner, hold.proxy()
     goes_on = owner.kind == "test" and not owner.ended_ns
     is_out = not hold.returned_ns and proxy is not None and proxy.is_valid

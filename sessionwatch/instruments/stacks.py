@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import CodeType, FrameType
 
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
+from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.records.code_origin import KNOWN_ORIGINS, CodeOrigin, origin_of
 from sessionwatch.records.stack import NO_STACK, RawFrame, Stack
 
@@ -16,6 +21,10 @@ Capture = Callable[[FrameType | None], tuple[Stack, bool]]
 
 _APPLICATION, _EVENT_LOOP = CodeOrigin.APPLICATION, CodeOrigin.EVENT_LOOP
 _LIBRARY = CodeOrigin.LIBRARY
+_CONTEXTLIB = contextlib.__file__
+_STARLETTE = f"{os.sep}starlette{os.sep}"
+_MIDDLEWARE = str(Path(__file__).with_name("middleware.py"))
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _FRAMES_CALLER = 8
 _FRAMES_TO_A_REGISTRY = 8
 _FRAMES_FULL = 64
@@ -69,6 +78,40 @@ def capture_application(frame: FrameType | None) -> Stack:
         if origin is not CodeOrigin.MACHINERY:
             raw.append((walked.f_code, walked.f_lasti))
     return Stack(tuple(raw))
+
+
+def is_dependency_exit(frame: FrameType | None, opener: CodeType | None) -> bool:
+    """Whether the generator that opened a session goes on after its `yield`, called by no user.
+
+    FastAPI leaves a dependency through contextlib's `__exit__` and `__aexit__` (0.115 to 0.165); so
+    does a `with` block, but that one stands in somebody's code. An error on its way is no exit.
+    """
+    if error_is_handled() or opener is None or not opener.co_flags & _GENERATOR:
+        return False
+    leaving, below = False, None
+    for walked in _walk(frame):
+        code = walked.f_code
+        if leaving:
+            if code.co_filename != _CONTEXTLIB:
+                return origin_of(code.co_filename) is not _APPLICATION
+        elif code.co_filename == _CONTEXTLIB and below is opener:
+            leaving = code.co_name in ("__exit__", "__aexit__")
+            if not leaving:
+                return False
+        below = code
+    return leaving
+
+
+def is_served(frame: FrameType | None) -> bool:
+    """Whether the application was called with a request, and calls this: no task of its own.
+
+    Starlette's frames tell, where one of its middlewares runs the application in another task; else
+    those of our own middleware.
+    """
+    return any(
+        _STARLETTE in walked.f_code.co_filename or walked.f_code.co_filename == _MIDDLEWARE
+        for walked in _walk(frame)
+    )
 
 
 def capture_full(frame: FrameType | None) -> tuple[Stack, bool]:

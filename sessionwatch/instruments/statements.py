@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import TextClause
 from sqlalchemy.engine import Connection
 
-from sessionwatch.instruments.attribution import guarded, note_task
+from sessionwatch.instruments.attribution import (
+    current_owner,
+    guarded,
+    note_task,
+    worker_now,
+)
 from sessionwatch.instruments.blocking import worked_long
+from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import hold_of
+from sessionwatch.instruments.misuse import overlapping, statement_refused, used_by_another
 from sessionwatch.instruments.patches import Patch
+from sessionwatch.instruments.returning import changes_so_far, settle_unsure_write
+from sessionwatch.instruments.stacks import capture_application
 from sessionwatch.records.connection import ConnectionHold
 
 # Every repetition is possessive: no text of an application's makes these patterns backtrack.
@@ -34,14 +44,25 @@ _WRITING_AFTER_WITH = re.compile(
 
 
 @guarded
-def statement_began(connection: Connection) -> ConnectionHold | None:
+def statement_began(connection: Connection, statement: Any) -> ConnectionHold | None:
     """Note that a connection is busy."""
     hold = hold_of(connection)
     if hold is not None:
-        if not hold.running_since_ns:
+        session = hold.session
+        if hold.running_since_ns:
+            overlapping(hold, session)
+        else:
             hold.running_since_ns = hold.owner.recorder.clock()
-        if hold.session is not None:
-            note_task(hold.session)
+        hold.running_in = worker_now()
+        if session is not None:
+            note_task(session)
+            user = current_owner.get()
+            if user is not session.owner:
+                used_by_another(session, user)
+        if hold.unsure_write is not None:
+            settle_unsure_write(hold)
+        if getattr(statement, "_returning", None):
+            hold.changes_before = changes_so_far(connection)
     return hold
 
 
@@ -72,7 +93,11 @@ def statement_ended(
         session.writes += 1
         if transaction is not None and not is_autocommit(connection):
             transaction.writes += 1
-            transaction.first_write_ns = transaction.first_write_ns or hold.last_used_ns
+            if hold.changes_before is not None and not _inserts_for_certain(statement):
+                hold.unsure_write = (session, transaction)
+            if not transaction.first_write_ns:
+                transaction.first_write_ns = hold.last_used_ns
+                transaction.written_while_handling = error_is_handled()
 
 
 @guarded
@@ -84,8 +109,12 @@ def statement_failed(connection: Connection, hold: ConnectionHold, error: BaseEx
         hold.statements += 1
     else:
         session.statements += 1
-        if session.transaction is not None:
-            session.transaction.error = type(error).__name__
+        transaction = session.transaction
+        if transaction is not None:
+            statement_refused(session, error)
+            if transaction.error is None:
+                transaction.error = type(error).__name__
+                transaction.failed_at = capture_application(sys._getframe(2))
 
 
 def _note_end(connection: Connection, hold: ConnectionHold) -> None:
@@ -165,7 +194,7 @@ def is_autocommit(connection: Connection) -> bool:
 def _wrap_execution(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def execute(self: Connection, statement: Any, *arguments: Any, **options: Any) -> Any:
-        hold = statement_began(self)
+        hold = statement_began(self, statement)
         try:
             result = original(self, statement, *arguments, **options)
         except BaseException as error:

@@ -6,11 +6,18 @@ import threading
 
 from sqlalchemy import event
 
-from sessionwatch.instruments import attribution, engines, holds, sessions, statements
+from sessionwatch.instruments import attribution, engines, holds, misuse, sessions, statements
+from sessionwatch.instruments.handling import async_patches
 from sessionwatch.instruments.outbound import Outbound
 from sessionwatch.records.recorder import Recorder
 
-_PATCHES = (*sessions.PATCHES, *holds.PATCHES, *statements.PATCHES, *engines.PATCHES)
+_PATCHES = (
+    *sessions.PATCHES,
+    *holds.PATCHES,
+    *statements.PATCHES,
+    *misuse.PATCHES,
+    *engines.PATCHES,
+)
 _LISTENERS = (*sessions.LISTENERS, *holds.LISTENERS)
 _outbound = Outbound()
 _lock = threading.Lock()
@@ -20,7 +27,7 @@ def turn_on(recorder: Recorder) -> None:
     """Let `recorder` record; the first one has SQLAlchemy instrumented."""
     with _lock:
         if attribution.add_recorder(recorder):
-            for patch in _PATCHES:
+            for patch in (*_PATCHES, *async_patches()):
                 patch.apply()
             for target, name, listener in _LISTENERS:
                 event.listen(target, name, listener)
@@ -36,6 +43,6 @@ def turn_off(recorder: Recorder) -> None:
         if attribution.remove_recorder(recorder):
             for target, name, listener in _LISTENERS:
                 event.remove(target, name, listener)
-            for patch in reversed(_PATCHES):
+            for patch in reversed((*_PATCHES, *async_patches())):
                 patch.remove()
             holds.forget_pools()

@@ -30,6 +30,9 @@ def plain_finding(entry: FindingEntry) -> dict[str, Any]:
     details = dict(finding.details)
     if entry.returned_later:
         details["returned_later"] = entry.returned_later
+    if entry.resolved:
+        details["resolved"] = entry.resolved
+        details["resolution"] = entry.resolution
     return {
         "code": finding.code,
         "name": finding.name,

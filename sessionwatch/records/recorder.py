@@ -73,5 +73,8 @@ class Recorder(Protocol):
     def incident(self, incident: Incident) -> None:
         """Take what is to be judged at once, by the rule for its class."""
 
+    def unknown_mark(self, mark: Any) -> None:
+        """Take a mark on a session that means nothing."""
+
     def hook_failed(self, hook: str) -> None:
         """Take an exception of a hook of ours; called while it is handled."""

@@ -48,11 +48,11 @@ class Rule:
     severity: Severity
     cause: str
     fix: str
-    fine: str = ""
+    fine: str
     """When what the rule looks for is no fault."""
-    broken: str = ""
-    """A minimal program that has the fault."""
-    correct: str = ""
+    broken: str
+    """A minimal program that has the fault, but for the prelude that all have in common."""
+    correct: str
     """The same program without it."""
     opt_in: bool = False
     """Whether it is off until its whole code is named in `select` or `extend_select`."""

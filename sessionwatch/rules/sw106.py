@@ -21,6 +21,11 @@ async def lifespan(app):
 
 
 app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/names")
+def names():
+    return app.state.names
 """
 _CORRECT = """\
 from contextlib import asynccontextmanager
@@ -34,6 +39,11 @@ async def lifespan(app):
 
 
 app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/names")
+def names():
+    return app.state.names
 """
 
 RULE = Rule(

@@ -18,7 +18,8 @@ def order():
         session.add(Item(name="hammer"))
         session.flush()
         with suppress(OSError):
-            http.client.HTTPConnection("127.0.0.1", 9, timeout=1).request("POST", "/charges")
+            payment = http.client.HTTPConnection("127.0.0.1", 9)
+            payment.request("POST", "/charges")
     return {}
 """
 _CORRECT = """\
@@ -31,7 +32,8 @@ def order():
     with SessionLocal.begin() as session:
         session.add(Item(name="hammer"))
     with suppress(OSError):
-        http.client.HTTPConnection("127.0.0.1", 9, timeout=1).request("POST", "/charges")
+        payment = http.client.HTTPConnection("127.0.0.1", 9)
+        payment.request("POST", "/charges")
     return {}
 """
 

@@ -8,10 +8,9 @@ from sessionwatch.records.edges import BlockedLoop
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
 
 _BROKEN = """\
-from sqlalchemy import text
-
 COUNT_SLOWLY = text(
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) "
+    "WITH RECURSIVE n(i) AS "
+    "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) "
     "SELECT count(*) FROM n"
 )
 
@@ -22,10 +21,9 @@ async def report():
         return {"rows": session.scalar(COUNT_SLOWLY)}
 """
 _CORRECT = """\
-from sqlalchemy import text
-
 COUNT_SLOWLY = text(
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) "
+    "WITH RECURSIVE n(i) AS "
+    "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) "
     "SELECT count(*) FROM n"
 )
 

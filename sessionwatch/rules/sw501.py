@@ -10,6 +10,28 @@ from sessionwatch.records.stack import Stack
 from sessionwatch.rules.holders import Holders, count_holders, plain_holders
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
 
+_BROKEN = """\
+@app.get("/report")
+def report():
+    counts = []
+    for name in ("lamp", "bulb", "cable"):
+        db = SessionLocal()  # the third one finds the pool of two empty
+        query = select(Item).where(Item.name == name)
+        counts.append(len(db.scalars(query).all()))
+    return counts
+"""
+
+_CORRECT = """\
+@app.get("/report")
+def report():
+    counts = []
+    for name in ("lamp", "bulb", "cable"):
+        with SessionLocal() as db:
+            query = select(Item).where(Item.name == name)
+            counts.append(len(db.scalars(query).all()))
+    return counts
+"""
+
 RULE = Rule(
     code="SW501",
     name="pool-exhausted",
@@ -21,6 +43,12 @@ RULE = Rule(
         "when all are busy is the pool too small."
     ),
     fix="Fix the holders listed first, then size the pool for those that are busy.",
+    fine=(
+        "Where the pool is the limit that was chosen on purpose, all its connections are busy, and "
+        "whoever waits in vain is told so and tries again."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 

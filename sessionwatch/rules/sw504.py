@@ -12,7 +12,9 @@ _BROKEN = """\
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.pool import QueuePool
 
-small = create_engine(engine.url, poolclass=QueuePool, pool_size=1, max_overflow=0)
+small = create_engine(
+    engine.url, poolclass=QueuePool, pool_size=1, max_overflow=0
+)
 
 
 def work():

@@ -139,6 +139,9 @@ class SessionWatchReport(BaseModel):
     internal_errors: SessionWatchInternalErrors = Field(
         description="What went wrong in sessionwatch itself."
     )
+    unused_ignores: list[str] = Field(
+        description="Entries of `ignore` and `per_route_ignores` that no finding has matched yet."
+    )
 
 
 class SessionWatchRefusal(BaseModel):
