@@ -60,7 +60,10 @@ RULE = Rule(
         "Close the sessions listed as holders: those opened at start-up after the `yield` of the "
         "lifespan, those of background tasks before the task is cancelled and awaited there."
     ),
-    fine="Nothing is expected to be out at that moment, except what a running test holds itself.",
+    fine=(
+        "What was opened before the application started belongs to whoever started it, such as a "
+        "test that lends its session to the requests, and so does what a running test holds."
+    ),
     broken=_BROKEN,
     correct=_CORRECT,
 )

@@ -92,13 +92,15 @@ def test_engine_that_is_disposed_of_with_a_connection_out(seen, started_with, ma
 
 def test_one_finding_for_each_pool(watch, seen, make_engine, tmp_path):
     engines = [make_engine(f"sqlite:///{tmp_path}/{name}.db") for name in "ab"]
-    sessions = [Session(engine) for engine in engines for _ in range(2)]
+    sessions = []
     app = FastAPI()
     app.add_middleware(SessionWatchMiddleware, watch=watch)
 
     def use():
-        for session in sessions:
-            session.execute(ONE)
+        for engine in engines:
+            for _ in range(2):
+                sessions.append(Session(engine))
+                sessions[-1].execute(ONE)
 
     _run(app, use)
     assert seen.codes == ["SW106", "SW106"]
@@ -237,6 +239,39 @@ class TestSilent:
         with watch.owner("test_items", kind="test"), make_session() as session:
             session.execute(ONE)
             _run(app)
+        assert seen.codes == []
+
+    @pytest.mark.parametrize("opened", ["before", "after"])
+    def test_session_that_a_test_lends_to_the_application(
+        self, watch, seen, clock, make_session, opened
+    ):
+        """Opened before the application starts, it is closed when the application is gone."""
+        app = FastAPI()
+        app.add_middleware(SessionWatchMiddleware, watch=watch)
+        lent = [make_session()] if opened == "before" else []
+        clock.advance()
+
+        def use():
+            with watch.owner("GET /items"):
+                if not lent:
+                    lent.append(make_session())
+                lent[0].execute(ONE)
+
+        _run(app, use)
+        assert ("SW106" in seen.codes) is (opened == "after")
+        lent[0].close()
+
+    def test_connection_that_a_test_has_in_a_transaction(self, watch, seen, clock, engine):
+        app = FastAPI()
+        app.add_middleware(SessionWatchMiddleware, watch=watch)
+
+        def use():
+            with watch.owner("GET /items"), Session(connection) as session:
+                session.execute(ONE)
+
+        with engine.connect() as connection, connection.begin():
+            clock.advance()
+            _run(app, use)
         assert seen.codes == []
 
     def test_connection_of_another_watch(self, make_watch, read, make_session):
