@@ -30,6 +30,7 @@ REFERENCE = "the-order"
 SAID_BY_THE_COLLECTOR = "garbage collector is trying to clean up non-checked-in connection"
 LEFT_BY_STARLETTE = "Unclosed <MemoryObjectReceiveStream"
 """BaseHTTPMiddleware of Starlette 0.38 leaves a stream of its own open when the handler fails."""
+"""BaseHTTPMiddleware of Starlette 0.38 leaves a stream of its own open when the handler fails."""
 
 
 class Server:
@@ -209,7 +210,7 @@ class Shop:
             gc.collect()
             if not self.out():
                 return
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
 
     def _orders(self) -> int:
         return self.read("SELECT count(*) FROM orders")[0][0]
@@ -269,3 +270,6 @@ def open_shop(
     yield open_shop
     for shop in shops:
         shop.close()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", LEFT_BY_STARLETTE, ResourceWarning)
+        gc.collect()
