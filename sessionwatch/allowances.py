@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, Self, TypeVar
 
 from sessionwatch.instruments.attribution import current_owner
 from sessionwatch.instruments.routes import ALLOWED_ATTRIBUTE, allowed_by
 from sessionwatch.rules.catalog import CATALOG
+from sessionwatch.rules.lookup import nearest
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -24,7 +24,8 @@ class allow:  # noqa: N801
     def __init__(self, *codes: str) -> None:
         for code in codes:
             if code not in CATALOG:
-                raise ValueError(f"there is no finding {code!r}{_nearest(code)}")
+                known = nearest(code, CATALOG)
+                raise ValueError(f"there is no finding {code!r}; did you mean {known!r}?")
         if not codes:
             raise ValueError('name the findings that are meant: allow("SW201")')
         self.codes = frozenset(codes)
@@ -42,8 +43,3 @@ class allow:  # noqa: N801
 
     def __exit__(self, *exception: object) -> None:
         """Leave the allowance with the owner, which is judged later than the block ends."""
-
-
-def _nearest(code: str) -> str:
-    near = get_close_matches(code.upper(), CATALOG, n=1, cutoff=0)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -172,7 +172,7 @@ def explain(rule: str | None, as_json: bool) -> None:
     from sessionwatch.rules.lookup import find_rule
 
     if rule is None:
-        rules = sorted(CATALOG.values(), key=lambda each: each.code)
+        rules = list(CATALOG.values())
         if as_json:
             click.echo(json.dumps([outlet.plain_summary(each) for each in rules], indent=2))
         else:

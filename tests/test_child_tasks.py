@@ -277,22 +277,28 @@ def test_thread_of_a_child_task_that_leaks(watch, seen, make_session):
     kept[0].close()
 
 
+async def outlive_the_job(watch, make_session):
+    """Have a job's child task hold a session until the event is set; returns both."""
+    go_on = asyncio.Event()
+
+    async def child():
+        with make_session() as session:
+            session.execute(ONE)
+            await go_on.wait()
+
+    with watch.owner("job"):
+        task = asyncio.create_task(child())
+        await asyncio.sleep(0)
+    return go_on, task
+
+
 @pytest.mark.parametrize("grace_seconds", [0, 0.01])
 def test_grace_that_is_over(make_watch, read, make_session, grace_seconds):
     """The task holds on to its session for longer than the settings allow."""
     watch = make_watch(Settings(child_task_grace_seconds=grace_seconds), clock=time.perf_counter_ns)
 
     async def main():
-        go_on = asyncio.Event()
-
-        async def child():
-            with make_session() as session:
-                session.execute(ONE)
-                await go_on.wait()
-
-        with watch.owner("job"):
-            task = asyncio.create_task(child())
-            await asyncio.sleep(0)
+        go_on, task = await outlive_the_job(watch, make_session)
         while watch.active_owners():
             await asyncio.sleep(0.001)
         go_on.set()
@@ -307,16 +313,7 @@ def test_grace_that_is_long_enough(make_watch, read, make_session):
     watch = make_watch(Settings(child_task_grace_seconds=60), clock=time.perf_counter_ns)
 
     async def main():
-        go_on = asyncio.Event()
-
-        async def child():
-            with make_session() as session:
-                session.execute(ONE)
-                await go_on.wait()
-
-        with watch.owner("job"):
-            task = asyncio.create_task(child())
-            await asyncio.sleep(0)
+        go_on, task = await outlive_the_job(watch, make_session)
         await asyncio.sleep(0.02)
         go_on.set()
         await task

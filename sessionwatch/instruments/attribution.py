@@ -52,12 +52,10 @@ def worker_now() -> Worker:
     return get_ident() if task is None else weakref.ref(task)
 
 
-def note_task(session: SessionRecord) -> None:
+def note_task(session: SessionRecord, worker: Worker) -> None:
     """Remember the task that uses the session last, when it is another than the owner's own."""
-    loop = _get_running_loop()
-    task = None if loop is None else current_task(loop)
-    if task is not None and task is not session.owner.task:
-        session.task = weakref.ref(task)
+    if not isinstance(worker, int) and worker() is not session.owner.task:
+        session.task = worker
 
 
 def owner_now() -> Owner | None:

@@ -6,7 +6,7 @@ import sys
 from asyncio.events import _get_running_loop
 
 from sessionwatch.instruments.attribution import guarded
-from sessionwatch.records.edges import BlockedLoop
+from sessionwatch.records.incident import BlockedLoop
 from sessionwatch.records.owner import Owner
 
 NEVER_NS = 1 << 63

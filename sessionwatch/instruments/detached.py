@@ -15,7 +15,7 @@ from sqlalchemy.orm.exc import DetachedInstanceError
 from sessionwatch.instruments.attribution import guarded
 from sessionwatch.instruments.routes import Scope, endpoint_code
 from sessionwatch.records.code_origin import CodeOrigin, origin_of
-from sessionwatch.records.edges import DetachedAccess
+from sessionwatch.records.incident import DetachedAccess
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.stack import RawFrame, Stack
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Dialect, Engine
 from sessionwatch.instruments.attribution import guarded, owner_now
 from sessionwatch.instruments.holds import display_url
 from sessionwatch.instruments.patches import Patch
-from sessionwatch.records.edges import EngineMade
+from sessionwatch.records.incident import EngineMade
 
 _URLS_KEPT = 64
 
@@ -32,7 +32,7 @@ def engine_made(engine: Engine) -> None:
     does for psycopg with asyncio.
     """
     owner = owner_now()
-    if owner is None or owner.kind not in ("request", "websocket") or engine in _known:
+    if owner is None or not owner.is_served or engine in _known:
         return
     _known.add(engine)
     recorder = owner.recorder

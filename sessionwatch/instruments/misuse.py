@@ -17,7 +17,7 @@ from sqlalchemy.orm.session import SessionTransactionState
 from sessionwatch.instruments.attribution import current_owner, guarded, worker_now
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.session_record import record_of
-from sessionwatch.instruments.stacks import capture_application
+from sessionwatch.instruments.stacks import capture_application, walk
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.incident import (
     EarlyBackground,
@@ -32,7 +32,8 @@ from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
 
-_PENDING_ROLLBACK_FROM_FLUSH = SessionTransactionState.DEACTIVE
+_IN_FAILED_SQL_TRANSACTION = "25P02"
+_ROLLED_BACK_BY_A_FLUSH = SessionTransactionState.DEACTIVE
 _PROVISIONING = SessionTransactionState.PROVISIONING_CONNECTION
 _PROVISIONING_CODE = inspect.unwrap(SessionTransaction._connection_for_bind).__code__
 
@@ -140,7 +141,7 @@ def _prerequisite_failed(transaction: SessionTransaction, state: Any) -> None:
     session = record_of(transaction.session)
     if session is None:
         return
-    if state is _PENDING_ROLLBACK_FROM_FLUSH and transaction._rollback_exception is not None:
+    if state is _ROLLED_BACK_BY_A_FLUSH and transaction._rollback_exception is not None:
         _note_failed_use(session, type(transaction._rollback_exception).__name__)
     elif state is _PROVISIONING and not _is_reentrant(sys._getframe()):
         _note_overlap(session)
@@ -159,7 +160,7 @@ def _is_reentrant(frame: FrameType | None) -> bool:
 def _invalid_transaction_used(connection: Connection) -> None:
     hold: ConnectionHold | None = connection.__dict__.get("_sessionwatch")
     if hold is not None and hold.user is not None:
-        _note_failed_use(hold.user, None)
+        _note_failed_use(hold.user)
 
 
 def statement_refused(session: SessionRecord, error: BaseException) -> None:
@@ -167,21 +168,19 @@ def statement_refused(session: SessionRecord, error: BaseException) -> None:
     original = getattr(error, "orig", None)
     state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
     if state == _IN_FAILED_SQL_TRANSACTION and session.transaction is not None:
-        _note_failed_use(session, session.transaction.error)
+        _note_failed_use(session)
 
 
-_IN_FAILED_SQL_TRANSACTION = "25P02"
-
-
-def _note_failed_use(session: SessionRecord, error: str | None) -> None:
-    owner = session.owner
-    transaction = session.transaction
-    error = (transaction.error if transaction is not None else None) or error
+def _note_failed_use(session: SessionRecord, error: str | None = None) -> None:
+    """Report it with the error that the transaction knows of, or else with the one given."""
+    owner, transaction = session.owner, session.transaction
+    if transaction is not None and transaction.error is not None:
+        error = transaction.error
     owner.recorder.incident(UseAfterFailure(owner, _application_stack(), session, error))
 
 
 def _application_stack() -> Stack:
-    return capture_application(sys._getframe(1))
+    return capture_application(walk(sys._getframe(1)))
 
 
 def _wrap_refusal(original: Callable[..., Any]) -> Callable[..., Any]:

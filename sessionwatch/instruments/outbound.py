@@ -20,7 +20,7 @@ from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.statements import is_autocommit
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.edges import OutboundCall
+from sessionwatch.records.incident import OutboundCall
 from sessionwatch.records.owner import Owner
 
 _Where = tuple[weakref.ref[Any] | None, int]
@@ -74,7 +74,7 @@ def _is_here(where: _Where, owner: Owner) -> bool:
     now = running_task()
     if task is not None:
         return task() is now
-    if owner.kind in ("request", "websocket"):
+    if owner.is_served:
         return now is None or now is owner.task
     return thread == threading.get_ident()
 

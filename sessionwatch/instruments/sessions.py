@@ -12,7 +12,13 @@ from typing import Any
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, SessionTransaction
 
-from sessionwatch.instruments.attribution import current_owner, guarded, note_task, owner_now
+from sessionwatch.instruments.attribution import (
+    current_owner,
+    guarded,
+    note_task,
+    owner_now,
+    worker_now,
+)
 from sessionwatch.instruments.binds import binds_by_mapper
 from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import end_unnoticed, hold_of
@@ -23,9 +29,14 @@ from sessionwatch.instruments.misuse import (
     reopened,
 )
 from sessionwatch.instruments.patches import Patch
-from sessionwatch.instruments.returning import settle_unsure_write
+from sessionwatch.instruments.returning import settle_unsure_writes
 from sessionwatch.instruments.session_record import ATTRIBUTE, read_mark, record_of
-from sessionwatch.instruments.stacks import capture_application, is_dependency_exit, is_served
+from sessionwatch.instruments.stacks import (
+    capture_application,
+    is_dependency_exit,
+    is_served,
+    walk,
+)
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
@@ -43,7 +54,7 @@ def session_opened(session: Session) -> None:
     stack, scoped = recorder.capture(sys._getframe(3))
     record = SessionRecord(owner, recorder.clock(), stack, scoped)
     record.opened_in = get_ident()
-    note_task(record)
+    note_task(record, worker_now())
     read_mark(record, session)
     session.__dict__[ATTRIBUTE] = record
     if owner is recorder.process_owner:
@@ -95,7 +106,7 @@ def session_closing(session: Session) -> None:
         read_mark(record, session)
         if record.holds:
             in_use_elsewhere(record)
-            _settle_unsure_writes(record)
+            settle_unsure_writes(record)
         record.closed_by_another = current_owner.get() is not owner
         record.closed_ns = owner.recorder.clock()
 
@@ -197,13 +208,7 @@ def commit_attempted(session: Session) -> None:
     if record is not None and record.transaction and not session.in_nested_transaction():
         record.transaction.commit_attempted_ns = record.owner.recorder.clock()
         in_use_elsewhere(record)
-        _settle_unsure_writes(record)
-
-
-def _settle_unsure_writes(record: SessionRecord) -> None:
-    for hold in record.holds or ():
-        if hold.unsure_write is not None:
-            settle_unsure_write(hold)
+        settle_unsure_writes(record)
 
 
 @guarded
@@ -225,10 +230,10 @@ def committed(session: Session) -> None:
     elif transaction.joined is Joining.SAVEPOINT:
         record.savepoints_released += 1
     if transaction.writes:
-        frame = sys._getframe(2)
-        transaction.ended_by = capture_application(frame)
-        transaction.dependency_exit = is_dependency_exit(frame, record.opened_at.code)
-        transaction.served = transaction.dependency_exit or is_served(frame)
+        frames = tuple(walk(sys._getframe(2)))
+        transaction.ended_by = capture_application(frames)
+        transaction.dependency_exit = is_dependency_exit(frames, record.opened_at.code)
+        transaction.served = transaction.dependency_exit or is_served(frames)
 
 
 @guarded

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sessionwatch.instruments.attribution import guarded
 from sessionwatch.instruments.holds import pool_records
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.edges import ConnectionsLeft
+from sessionwatch.records.incident import ConnectionsLeft
 from sessionwatch.records.stack import NO_STACK
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -69,10 +69,10 @@ def capture_caller(frame: FrameType | None) -> tuple[Stack, bool]:
     return Stack(tuple(application or library)), scoped
 
 
-def capture_application(frame: FrameType | None) -> Stack:
+def capture_application(frames: Iterable[FrameType]) -> Stack:
     """Keep the application's frames alone, all of them, to tell who called whom."""
     raw = []
-    for walked in _walk(frame):
+    for walked in frames:
         origin = origin_of(walked.f_code.co_filename)
         if origin is CodeOrigin.EVENT_LOOP:
             break
@@ -81,7 +81,7 @@ def capture_application(frame: FrameType | None) -> Stack:
     return Stack(tuple(raw))
 
 
-def is_dependency_exit(frame: FrameType | None, opener: CodeType | None) -> bool:
+def is_dependency_exit(frames: Iterable[FrameType], opener: CodeType | None) -> bool:
     """Whether the generator that opened a session goes on after its `yield`, called by no user.
 
     FastAPI leaves a dependency through contextlib's `__exit__` and `__aexit__` (0.115 to 0.165); so
@@ -90,7 +90,7 @@ def is_dependency_exit(frame: FrameType | None, opener: CodeType | None) -> bool
     if error_is_handled() or opener is None or not opener.co_flags & _GENERATOR:
         return False
     leaving, below = False, None
-    for walked in _walk(frame):
+    for walked in frames:
         code = walked.f_code
         if leaving:
             if code.co_filename != _CONTEXTLIB:
@@ -103,7 +103,7 @@ def is_dependency_exit(frame: FrameType | None, opener: CodeType | None) -> bool
     return leaving
 
 
-def is_served(frame: FrameType | None) -> bool:
+def is_served(frames: Iterable[FrameType]) -> bool:
     """Whether the application was called with a request, and calls this: no task of its own.
 
     Starlette's frames tell, where one of its middlewares runs the application in another task; else
@@ -111,7 +111,7 @@ def is_served(frame: FrameType | None) -> bool:
     (sqlalchemy/ext/asyncio/session.py, 2.0 and 2.1), does not tell whom it works for.
     """
     below = ""
-    for walked in _walk(frame):
+    for walked in frames:
         file = walked.f_code.co_filename
         if _STARLETTE in file or file == _MIDDLEWARE:
             return True
@@ -125,7 +125,7 @@ def capture_full(frame: FrameType | None) -> tuple[Stack, bool]:
     """Keep the whole stack, up to 64 frames."""
     raw: list[RawFrame] = []
     scoped = False
-    for walked in _walk(frame):
+    for walked in walk(frame):
         code = walked.f_code
         raw.append((code, walked.f_lasti))
         scoped = scoped or code is _SCOPED_CODE or code is _THREAD_LOCAL_CODE
@@ -141,7 +141,8 @@ CAPTURES: dict[str, Capture] = {
 }
 
 
-def _walk(frame: FrameType | None) -> Iterator[FrameType]:
+def walk(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame and those that led to it, across greenlets, within bounds."""
     for _ in range(_FRAMES_WALKED):
         if frame is None:
             return

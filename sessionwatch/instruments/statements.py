@@ -27,7 +27,7 @@ from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.misuse import overlapping, statement_refused, used_by_another
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.returning import changes_so_far, settle_unsure_write
-from sessionwatch.instruments.stacks import capture_application
+from sessionwatch.instruments.stacks import capture_application, walk
 from sessionwatch.records.connection import ConnectionHold
 
 # Every repetition is possessive: no text of an application's makes these patterns backtrack.
@@ -53,9 +53,9 @@ def statement_began(connection: Connection, statement: Any) -> ConnectionHold | 
             overlapping(hold, session)
         else:
             hold.running_since_ns = hold.owner.recorder.clock()
-        hold.running_in = worker_now()
+        hold.running_in = worker = worker_now()
         if session is not None:
-            note_task(session)
+            note_task(session, worker)
             user = current_owner.get()
             if user is not session.owner:
                 used_by_another(session, user)
@@ -114,7 +114,7 @@ def statement_failed(connection: Connection, hold: ConnectionHold, error: BaseEx
             statement_refused(session, error)
             if transaction.error is None:
                 transaction.error = type(error).__name__
-                transaction.failed_at = capture_application(sys._getframe(2))
+                transaction.failed_at = capture_application(walk(sys._getframe(2)))
 
 
 def _note_end(connection: Connection, hold: ConnectionHold) -> None:

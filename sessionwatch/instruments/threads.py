@@ -5,7 +5,7 @@ from __future__ import annotations
 from anyio import to_thread
 
 from sessionwatch.instruments.attribution import guarded
-from sessionwatch.records.edges import CheckoutWaited
+from sessionwatch.records.incident import CheckoutWaited
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.stack import NO_STACK

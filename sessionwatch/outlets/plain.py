@@ -17,7 +17,7 @@ def plain_owner(owner: Owner) -> dict[str, Any]:
     return {
         "kind": owner.kind,
         "name": owner.label,
-        "route": owner.label if owner.kind in ("request", "websocket") else None,
+        "route": owner.label if owner.is_served else None,
         "status": owner.status,
         "error": owner.error,
         "cancelled": owner.cancelled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionwatch.records.edges import ConnectionsLeft
+from sessionwatch.records.incident import ConnectionsLeft
 from sessionwatch.rules.holders import count_holders, plain_holders
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
 

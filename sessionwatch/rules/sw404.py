@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionwatch.records.edges import BlockedLoop
+from sessionwatch.records.incident import BlockedLoop
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
 
 _BROKEN = """\

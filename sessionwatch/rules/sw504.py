@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from sessionwatch.records.edges import CheckoutWaited
+from sessionwatch.records.incident import CheckoutWaited
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
 
 _BROKEN = """\

