@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import create_engine
 
 import sessionwatch
-from demo_app.application import create_app
+from demo_app.application import create_variant_app
 from demo_app.database import enforce_foreign_keys
 from demo_app.variants import Variant
 
@@ -57,12 +57,7 @@ def variant_application(variant: Variant) -> BuildApplication:
     """Return what makes the demo app with that variant's `get_db`."""
 
     def build(ground: Ground) -> Any:
-        return create_app(
-            variant.build(ground.create_session),
-            scope=variant.scope,
-            is_async=variant.is_async,
-            create_session=ground.create_session,
-        )
+        return create_variant_app(variant, ground.create_session)
 
     return build
 
