@@ -93,7 +93,7 @@ def logged_class(session_class: Any, log: CallLog) -> Any:
     """
 
     class Logged(session_class):  # type: ignore[misc]
-        @functools.wraps(session_class.__init__)
+        @functools.wraps(session_class.__init__)  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             self.__calls = log.enter(self)

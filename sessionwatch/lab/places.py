@@ -99,9 +99,7 @@ class SqlitePlace:
     def create(self) -> None:
         """Make the folder and the template."""
         self._folder.mkdir(parents=True)
-        engine = create_engine(
-            f"sqlite+pysqlite:///{self._template}", execution_options=LABS_OWN
-        )
+        engine = create_engine(f"sqlite+pysqlite:///{self._template}", execution_options=LABS_OWN)
         lay_tables(engine)
         engine.dispose()
 

@@ -39,8 +39,9 @@ async def check(yours: UserDependency, place: Place) -> None:
     watched, logged = settled["snapshot"]["totals"]["opened"], settled["opened"]
     if watched != logged:
         raise LabError(
-            f"--get-db: {yours.name} opens {watched} sessions for a request, and {yours.source.name}"
-            f" makes {logged} of them: the lab can only follow those of one sessionmaker"
+            f"--get-db: {yours.name} opens {watched} sessions for a request, and "
+            f"{yours.source.name} makes {logged} of them: the lab can only follow those of one "
+            "sessionmaker"
         )
 
 
@@ -55,8 +56,8 @@ class _Trial:
     def application(self, ground: Ground) -> FastAPI:
         """Declare the route, with a body as most routes of the demo app have one."""
         db: Any = Depends(self._yours.rebind(ground))
-        path = self.served.post("/")
-        path(self._async_route(db, ground) if self._yours.source.is_async else self._route(db, ground))
+        declare = self._async_route if self._yours.source.is_async else self._route
+        self.served.post("/")(declare(db, ground))
         return self.served
 
     def _route(self, given: Any, ground: Ground) -> Callable[..., Any]:
@@ -89,8 +90,9 @@ def _complaints(yours: UserDependency, db: Any, ground: Ground) -> list[str]:
             f"session itself, and with --sessionmaker what makes it, if that is not {made_by}"
         ]
     session = sync_session_of(db)
-    if session.get_bind().dialect is not getattr(ground.engine, "sync_engine", ground.engine).dialect:
-        bound = session.get_bind().engine.url.render_as_string(hide_password=True)
+    engine = session.get_bind().engine
+    if engine is not getattr(ground.engine, "sync_engine", ground.engine):
+        bound = engine.url.render_as_string(hide_password=True)
         return [
             f"{yours.name} gives sessions that are bound to {bound} although {made_by} was rebound "
             "to the lab's database: name what makes them with --sessionmaker"
@@ -109,7 +111,7 @@ async def _ask(name: str, application: FastAPI, complaints: list[str]) -> httpx.
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:
             response = await client.post("/", json={"reference": "trial"})
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the user's code can raise anything
         if not complaints:
             raise LabError(f"--get-db: {name} failed when it was tried: {tell(error)}") from None
     if complaints:

@@ -7,13 +7,13 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastapi import FastAPI
 from fastapi.params import Depends as DependsMark
 
 from demo_app.application import create_app
+from sessionwatch.records.stack import display_path
 
 from .call_log import logged_class
 from .cell import Ground
@@ -53,19 +53,20 @@ class UserDependency:
 
     def describe(self) -> dict[str, Any]:
         """Return what `Yours` holds, apart from the name."""
-        place, source = _written(self.call)
+        file, first_line, source = _written(self.call)
         return {
             "made_by": self.source.name,
             "is_async": self.source.is_async,
             "scope": self.scope,
-            "place": place,
+            "file": file,
+            "first_line": first_line,
             "source": source,
             "remark": self.remark,
         }
 
 
-def load(name: str, made_by: str | None) -> UserDependency:
-    """Import a dependency and find what makes its sessions; raise LabError with what is wrong."""
+def load(name: str, sessionmaker: str | None) -> UserDependency:
+    """Import a dependency and what makes its sessions, or find that; raise LabError if it fails."""
     look_here()
     call, scope = _taken_out(load_object(name, "--get-db"))
     if not callable(call):
@@ -74,16 +75,16 @@ def load(name: str, made_by: str | None) -> UserDependency:
             "you write into Depends(...)"
         )
     call, remark = _without_contextmanager(call)
-    return UserDependency(name, call, _source(name, call, made_by), scope, remark)
+    return UserDependency(name, call, _source(name, call, sessionmaker), scope, remark)
 
 
-def _source(name: str, call: Callable[..., Any], made_by: str | None) -> Source:
-    if made_by is None:
+def _source(name: str, call: Callable[..., Any], sessionmaker: str | None) -> Source:
+    if sessionmaker is None:
         found = find_source(name, call)
         return source_of(found.name, found.thing, found.namespace)
     functions = list(functions_of(call))
     namespace = functions[0].__globals__ if functions else {}
-    return source_of(made_by, load_object(made_by, "--sessionmaker"), namespace)
+    return source_of(sessionmaker, load_object(sessionmaker, "--sessionmaker"), namespace)
 
 
 def _taken_out(thing: Any) -> tuple[Any, Literal["function"] | None]:
@@ -107,15 +108,13 @@ def _without_contextmanager(call: Callable[..., Any]) -> tuple[Callable[..., Any
     return call, ""
 
 
-def _written(call: Any) -> tuple[str, str]:
-    """Return the file and line of a dependency, and its source."""
+def _written(call: Any) -> tuple[str, int, str]:
+    """Return the file of a dependency, its first line there, and its source; empty if unknown."""
     plain = inspect.unwrap(call)
     shown = plain if isinstance(plain, type) or inspect.isroutine(plain) else type(plain)
     try:
         lines, first = inspect.getsourcelines(shown)
-        file = Path(inspect.getsourcefile(shown) or "")
+        file = inspect.getsourcefile(shown) or ""
     except (OSError, TypeError):
-        return "", ""
-    here = Path.cwd()
-    place = file.relative_to(here) if file.is_relative_to(here) else file
-    return f"{place}:{first}", textwrap.dedent("".join(lines)).rstrip()
+        return "", 0, ""
+    return display_path(file), first, textwrap.dedent("".join(lines)).rstrip()

@@ -1,4 +1,4 @@
-"""Imports what the user named on the command line, and tells what goes wrong in the user's terms."""
+"""Imports what the user named on the command line, and tells in the user's terms what is wrong."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _import(name: str, option: str) -> ModuleType:
             f"{option}: importing {name} failed at {tell(error)}: connect inside a function, not "
             "while the module is imported, or name a module that does not"
         ) from None
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module can raise anything
         raise LabError(f"{option}: importing {name} failed at {tell(error)}") from None
 
 

@@ -70,7 +70,8 @@ def functions_of(call: Any) -> Iterator[FunctionType]:
     if isinstance(call, FunctionType):
         yield call
         return
-    method = call.__init__ if isinstance(call, type) else type(call).__call__
+    class_, name = (call, "__init__") if isinstance(call, type) else (type(call), "__call__")
+    method = inspect.getattr_static(class_, name, None)
     if isinstance(method, FunctionType):
         yield method
 

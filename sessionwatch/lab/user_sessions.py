@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy.orm import sessionmaker
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
 from .call_log import CallLog, logged_class
@@ -40,8 +39,8 @@ def source_of(name: str, thing: Any, namespace: Namespace) -> Source:
     if is_engine(thing):
         return EngineSource(name, thing, namespace)
     raise LabError(
-        f"--sessionmaker: {name} is {with_article(type(thing).__name__)}, and the lab can only rebind "
-        "a sessionmaker, an async_sessionmaker, a scoped_session or an engine"
+        f"--sessionmaker: {name} is {with_article(type(thing).__name__)}, and the lab can only "
+        "rebind a sessionmaker, an async_sessionmaker, a scoped_session or an engine"
     )
 
 
@@ -51,14 +50,15 @@ class MakerSource:
     def __init__(self, name: str, maker: Any) -> None:
         self.name = name
         self._scoped = maker if is_scoped(maker) else None
-        self.factory = factory_of(maker)
-        if not isinstance(self.factory, (sessionmaker, *async_classes("async_sessionmaker"))):
+        factory: Any = factory_of(maker)
+        if is_scoped(factory) or not is_maker(factory):
             raise LabError(
                 f"--sessionmaker: {name} is a scoped_session of "
-                f"{with_article(type(self.factory).__name__)}, which the lab can't rebind: make it a "
-                "scoped_session of a sessionmaker"
+                f"{with_article(type(factory).__name__)}, which the lab can't rebind: make it "
+                "a scoped_session of a sessionmaker"
             )
-        self._session_class = self.factory.class_
+        self.factory = factory
+        self._session_class: type = self.factory.class_
         self.is_async = issubclass(self._session_class, async_classes("AsyncSession"))
 
     def rebind(self, engine: Any, log: CallLog) -> None:
@@ -130,4 +130,3 @@ def _names_of(engine: Any) -> Iterator[tuple[Namespace, str]]:
         for key, thing in list(namespace.items()):
             if thing is engine:
                 yield namespace, key
-

@@ -72,16 +72,16 @@ class Server:
         self._open(build, CellSetting(is_async, pool_size, reference))
         return {}
 
-    async def do_inspect(self, get_db: str, made_by: str | None) -> dict[str, Any]:
+    async def do_inspect(self, get_db: str, sessionmaker: str | None) -> dict[str, Any]:
         """Import the user's dependency and tell about it; needs no place."""
-        return self._load(get_db, made_by).describe()
+        return self._load(get_db, sessionmaker).describe()
 
     async def do_open_yours(
-        self, get_db: str, made_by: str, pool_size: int, reference: str | None
+        self, get_db: str, sessionmaker: str | None, pool_size: int, reference: str | None
     ) -> dict[str, Any]:
         """Begin a cell with the user's own dependency; the first one tries it beforehand."""
         if self._yours is None:
-            yours = self._load(get_db, made_by)
+            yours = self._load(get_db, sessionmaker)
             assert self._place is not None
             self._place.reset()
             await preflight.check(yours, self._place)
@@ -91,9 +91,9 @@ class Server:
         self._open(self._yours.application, setting)
         return {}
 
-    def _load(self, get_db: str, made_by: str | None) -> user_dependency.UserDependency:
+    def _load(self, get_db: str, sessionmaker: str | None) -> user_dependency.UserDependency:
         self._guard.start()
-        yours = user_dependency.load(get_db, made_by)
+        yours = user_dependency.load(get_db, sessionmaker)
         self._guard.refused.clear()  # what an import tried and got over was kept from connecting
         return yours
 
