@@ -95,7 +95,8 @@ def _complaints(yours: UserDependency, db: Any, ground: Ground) -> list[str]:
         bound = engine.url.render_as_string(hide_password=True)
         return [
             f"{yours.name} gives sessions that are bound to {bound} although {made_by} was rebound "
-            "to the lab's database: name what makes them with --sessionmaker"
+            "to the lab's database: name what makes them with --sessionmaker, and if that is made "
+            "inside a function, make it once in a module"
         ]
     if not ground.log.knows(session):
         return [
@@ -113,7 +114,9 @@ async def _ask(name: str, application: FastAPI, complaints: list[str]) -> httpx.
             response = await client.post("/", json={"reference": "trial"})
     except Exception as error:  # noqa: BLE001 - the user's code can raise anything
         if not complaints:
-            raise LabError(f"--get-db: {name} failed when it was tried: {tell(error)}") from None
+            raise LabError(
+                f"--get-db: {name} failed when it was tried: {tell(error, name)}"
+            ) from None
     if complaints:
         raise LabError(f"--get-db: {complaints[0]}")
     return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -19,11 +18,10 @@ from .call_log import logged_class
 from .cell import Ground
 from .errors import LabError, with_article
 from .session_kinds import is_session_class
+from .user_adapter import adapt
 from .user_import import load_object, look_here
 from .user_search import find_source, functions_of
 from .user_sessions import Source, source_of
-
-_UNWRAPPED = "FastAPI took the generator itself, since it takes no @contextmanager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +30,18 @@ class UserDependency:
 
     name: str
     call: Callable[..., Any]
-    """The very callable that FastAPI is handed."""
+    """What was named."""
+    gives_session: Callable[..., Any]
+    """What FastAPI is handed: the very same, where that gives a session."""
     source: Source
     scope: Literal["function"] | None
     remark: str
 
-    def rebind(self, ground: Ground) -> Callable[..., Any]:
+    def rebind(self, ground: Ground) -> Any:
         """Have its sessions made on a cell's ground; return what to hand to FastAPI."""
         self.source.rebind(ground.engine, ground.log)
-        return logged_class(self.call, ground.log) if is_session_class(self.call) else self.call
+        given: Any = self.gives_session
+        return logged_class(given, ground.log) if is_session_class(given) else given
 
     def application(self, ground: Ground) -> FastAPI:
         """Return the demo app with this dependency, for one cell."""
@@ -74,8 +75,9 @@ def load(name: str, sessionmaker: str | None) -> UserDependency:
             f"--get-db: {name} is no function but {with_article(type(call).__name__)}: name what "
             "you write into Depends(...)"
         )
-    call, remark = _without_contextmanager(call)
-    return UserDependency(name, call, _source(name, call, sessionmaker), scope, remark)
+    gives_session, remark = adapt(call)
+    source = _source(name, call, sessionmaker)
+    return UserDependency(name, call, gives_session, source, scope, remark)
 
 
 def _source(name: str, call: Callable[..., Any], sessionmaker: str | None) -> Source:
@@ -94,18 +96,6 @@ def _taken_out(thing: Any) -> tuple[Any, Literal["function"] | None]:
         return thing, None
     scope = getattr(marks[-1], "scope", None)
     return marks[-1].dependency, "function" if scope == "function" else None
-
-
-def _without_contextmanager(call: Callable[..., Any]) -> tuple[Callable[..., Any], str]:
-    """Take the generator function out of `contextlib`'s decorators, and say so.
-
-    FastAPI makes a context manager by itself: of a decorated function the handler is given the
-    context manager (0.115 to 0.121), or the request fails (0.165).
-    """
-    code = getattr(call, "__code__", None)
-    if code is not None and code.co_filename == contextlib.__file__:
-        return inspect.unwrap(call), _UNWRAPPED
-    return call, ""
 
 
 def _written(call: Any) -> tuple[str, int, str]:

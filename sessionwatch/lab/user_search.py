@@ -16,6 +16,8 @@ from .session_kinds import is_engine, is_maker, is_scoped
 from .user_import import tell
 from .user_sessions import Named, factory_of
 
+_OF_A_CLASS = ("__init__", "__enter__", "__aenter__")
+
 
 def find_source(get_db: str, call: Callable[..., Any]) -> Named:
     """Return the one sessionmaker or engine that a dependency, or one it depends on, works with.
@@ -49,7 +51,7 @@ def _calls(get_db: str, call: Callable[..., Any]) -> list[Callable[..., Any]]:
     try:
         root = get_dependant(path="", call=call)
     except Exception as error:  # noqa: BLE001 - FastAPI refuses signatures in many ways
-        raise LabError(f"--get-db: FastAPI can't take {get_db}: {tell(error)}") from None
+        raise LabError(f"--get-db: FastAPI can't take {get_db}: {tell(error, get_db)}") from None
     return [call, *_calls_below(root)]
 
 
@@ -61,7 +63,7 @@ def _calls_below(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 
 
 def functions_of(call: Any) -> Iterator[FunctionType]:
-    """Return the plain function behind a callable: a decorated one, an instance's, a class's."""
+    """Return the plain functions behind a callable: a decorated one, an instance's, a class's."""
     while isinstance(call, functools.partial):
         call = call.func
     call = inspect.unwrap(call)
@@ -70,10 +72,9 @@ def functions_of(call: Any) -> Iterator[FunctionType]:
     if isinstance(call, FunctionType):
         yield call
         return
-    class_, name = (call, "__init__") if isinstance(call, type) else (type(call), "__call__")
-    method = inspect.getattr_static(class_, name, None)
-    if isinstance(method, FunctionType):
-        yield method
+    class_, names = (call, _OF_A_CLASS) if isinstance(call, type) else (type(call), ("__call__",))
+    methods = (inspect.getattr_static(class_, name, None) for name in names)
+    yield from (method for method in methods if isinstance(method, FunctionType))
 
 
 def _kept_in(call: Any) -> Iterator[Named]:

@@ -44,21 +44,26 @@ class Run:
         return {finding["code"]: finding["severity"] for finding in findings}
 
 
-def start_process(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `python -m sessionwatch` with these arguments, as the tests import it."""
+def start_process(
+    *arguments: str, folder: str | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """Start `python -m sessionwatch` with these arguments in a folder, as the tests import it."""
     known = {"PYTHONPATH": PACKAGE_ROOT, "COLUMNS": "100"}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "sessionwatch", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=folder,
         env={**os.environ, **known, **environment},
     )
 
 
-def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: str, folder: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the same to its end."""
-    with start_process(*arguments, **environment) as process:
+    with start_process(*arguments, folder=folder, **environment) as process:
         stdout, stderr = process.communicate(timeout=RUN_SECONDS)
     return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
@@ -81,9 +86,9 @@ def start_command() -> Callable[..., subprocess.Popen[str]]:
     return start_process
 
 
-def compare(*arguments: str) -> dict[str, Any]:
+def compare(*arguments: str, folder: str | None = None) -> dict[str, Any]:
     """Run `compare --json` and return its exit status and its report."""
-    finished = run_command("compare", "--json", *arguments)
+    finished = run_command("compare", "--json", *arguments, folder=folder)
     assert finished.stdout, finished.stderr
     return {"exit_status": finished.returncode, "report": json.loads(finished.stdout)}
 
