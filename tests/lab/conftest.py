@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import sessionwatch
 
 PACKAGE_ROOT = str(Path(sessionwatch.__file__).resolve().parents[1])
 RUN_SECONDS = 120
+SAMPLE_PROJECT = Path(__file__).parent / "sample_project"
 
 
 class Run:
@@ -143,6 +145,20 @@ def insert_order() -> Callable[..., None]:
             )
 
     return insert
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[str]:
+    """The sample project on its own in a folder, which is to be left as it was."""
+    folder = tmp_path / "project"
+    shutil.copytree(SAMPLE_PROJECT, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    before = _files_in(folder)
+    yield str(folder)
+    assert _files_in(folder) == before
+
+
+def _files_in(folder: Path) -> set[Path]:
+    return {file for file in folder.rglob("*") if "__pycache__" not in file.parts}
 
 
 @pytest.fixture(scope="session")
