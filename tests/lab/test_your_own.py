@@ -11,7 +11,7 @@ TWINS = (
 )
 ASYNC_TWINS = (
     ("shop.async_database:get_session", "full"),
-    ("shop.async_database:get_session_leaking", "no-finally"),
+    ("shop.async_database:open_session", "no-yield"),
 )
 
 

@@ -18,12 +18,6 @@ async def get_session():
             raise
 
 
-async def get_session_leaking():
-    session = session_factory()
-    yield session
-    await session.close()
-
-
 async def open_session() -> AsyncSession:
     return session_factory()
 

@@ -32,7 +32,6 @@ def get_bound_elsewhere():
 def get_failing():
     db = SessionLocal()
     raise RuntimeError(f"no tenant for {type(db).__name__}")
-    yield db
 
 
 def get_nothing():
