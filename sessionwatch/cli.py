@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from sessionwatch.lab.report import Report
     from sessionwatch.lab.runner import Plan
+    from sessionwatch.lab.yours import Yours
 
 _INTERRUPTED = 130
 _LARGEST_POOL = 15
@@ -30,6 +31,14 @@ def main() -> None:
 @main.command()
 @click.option("--database-url", metavar="URL", help="Where to run; default: an embedded SQLite.")
 @click.option("--async", "is_async", is_flag=True, help="Run the AsyncSession variants.")
+@click.option(
+    "--get-db", metavar="MODULE:NAME", help="Run your own dependency beside the classic variants."
+)
+@click.option(
+    "--sessionmaker",
+    metavar="MODULE:NAME",
+    help="What makes its sessions; default: found where it is written.",
+)
 @click.option(
     "--variant", "variants", multiple=True, metavar="KEY", help="Only this get_db; again for more."
 )
@@ -61,6 +70,8 @@ def main() -> None:
 def compare(
     database_url: str | None,
     is_async: bool,
+    get_db: str | None,
+    sessionmaker: str | None,
     variants: tuple[str, ...],
     scenarios: tuple[str, ...],
     only_list: bool,
@@ -85,9 +96,11 @@ def compare(
         from sessionwatch.lab.fail_on import check_condition
 
         conditions = tuple(check_condition(condition) for condition in fail_on)
+        yours = _inspect(get_db, sessionmaker, is_async)
         plan = _make_plan(
             database_url,
             is_async,
+            yours,
             variants,
             scenarios,
             repeat=repeat,
@@ -106,19 +119,37 @@ def compare(
     sys.exit(report["exit_status"])
 
 
+def _inspect(get_db: str | None, sessionmaker: str | None, is_async: bool) -> Yours | None:
+    from sessionwatch.lab.errors import LabError
+    from sessionwatch.lab.yours import inspect
+
+    if get_db is None:
+        if sessionmaker is not None:
+            raise LabError("--sessionmaker goes with --get-db: name your dependency too")
+        return None
+    yours = asyncio.run(inspect(get_db, sessionmaker))
+    if is_async and not yours.is_async:
+        raise LabError(f"--async: {yours.made_by} makes sync sessions: leave --async out")
+    return yours
+
+
 def _make_plan(
     database_url: str | None,
     is_async: bool,
+    yours: Yours | None,
     variants: tuple[str, ...],
     scenarios: tuple[str, ...],
     **numbers: Any,
 ) -> Plan:
-    from sessionwatch.lab.choice import choose_scenarios, choose_variants
+    from sessionwatch.lab.choice import choose_beside, choose_scenarios, choose_variants
     from sessionwatch.lab.database import choose_database
     from sessionwatch.lab.runner import Plan
 
+    is_async = yours.is_async if yours else is_async
     return Plan(
-        variants=choose_variants(variants, is_async=is_async),
+        variants=choose_beside(yours, variants)
+        if yours
+        else choose_variants(variants, is_async=is_async),
         scenarios=choose_scenarios(scenarios),
         database=choose_database(database_url, is_async=is_async),
         **numbers,

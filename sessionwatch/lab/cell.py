@@ -18,6 +18,7 @@ from demo_app.variants import Variant
 from .call_log import CallLog, logged_async_sessionmaker, logged_sessionmaker
 from .errors import LabError
 from .evidence import Rows, read_rows
+from .guard import LABS_OWN
 from .places import Place
 from .stage import Stage
 
@@ -29,8 +30,18 @@ _SETTLING_SECONDS = 15.0
 _PAUSES_SECONDS = (0, 0.01, 0.02, 0.05, 0.1, 0)
 
 
-BuildApplication = Callable[[Any], Any]
-"""Makes an app from the `SessionLocal` it is to use."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a cell lends to the application that it serves."""
+
+    engine: Any
+    log: CallLog
+    create_session: Any
+    """A `SessionLocal` on the engine, whose sessions write into the log."""
+
+
+BuildApplication = Callable[[Ground], Any]
+"""Makes an app whose sessions are made on the ground it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +56,8 @@ class CellSetting:
 def variant_application(variant: Variant) -> BuildApplication:
     """Return what makes the demo app with that variant's `get_db`."""
 
-    def build(create_session: Any) -> Any:
-        return create_variant_app(variant, create_session)
+    def build(ground: Ground) -> Any:
+        return create_variant_app(variant, ground.create_session)
 
     return build
 
@@ -62,7 +73,8 @@ class Cell:
         self._log = CallLog()
         self._engine: Any = _make_engine(place, setting)
         make = logged_async_sessionmaker if setting.is_async else logged_sessionmaker
-        self._application = build(make(self._engine, self._log))
+        create_session = make(self._engine, self._log)
+        self._application = build(Ground(self._engine, self._log, create_session))
         self._watch = sessionwatch.install(
             self._application, sessionwatch.Settings(log_findings=False)
         )
@@ -157,6 +169,7 @@ def _make_engine(place: Place, setting: CellSetting) -> Any:
         "pool_size": setting.pool_size,
         "max_overflow": 0,
         "pool_timeout": patience,
+        "execution_options": LABS_OWN,
         "connect_args": place.connect_arguments(patience, is_async=setting.is_async),
     }
     if not setting.is_async:

@@ -37,6 +37,11 @@ class Worker:
 
     async def start(self, setting: dict[str, Any]) -> dict[str, Any]:
         """Start the process and return its first answer; `setting` is what it is to serve."""
+        await self.launch()
+        return await self.ask("serve", **setting)
+
+    async def launch(self) -> None:
+        """Start the process, which then serves nothing yet."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -52,7 +57,6 @@ class Worker:
         )
         assert self._process.stderr is not None
         self._listening = asyncio.create_task(self._listen(self._process.stderr))
-        return await self.ask("serve", **setting)
 
     async def ask(self, what: str, **details: Any) -> dict[str, Any]:
         """Send one question and return its answer; raise LabError when the worker can't."""

@@ -6,6 +6,7 @@ from demo_app.variants import VARIANTS, Variant
 
 from .errors import LabError
 from .scenarios import SCENARIOS, Scenario
+from .yours import Yours
 
 
 def choose_variants(keys: tuple[str, ...], *, is_async: bool) -> tuple[Variant, ...]:
@@ -13,6 +14,17 @@ def choose_variants(keys: tuple[str, ...], *, is_async: bool) -> tuple[Variant, 
     offered = _async_variants() if is_async else VARIANTS
     _check("variant", keys, [variant.key for variant in offered])
     return tuple(variant for variant in offered if not keys or variant.key in keys)
+
+
+def choose_beside(yours: Yours, keys: tuple[str, ...]) -> tuple[Variant | Yours, ...]:
+    """Return the user's dependency and the variants of these keys beside it, or all.
+
+    `yours` is a key too, which stands for no other variant. Raises LabError if one is unknown.
+    """
+    others = tuple(key for key in keys if key != yours.key)
+    if keys and not others:
+        return (yours,)
+    return (yours, *choose_variants(others, is_async=yours.is_async))
 
 
 def choose_scenarios(keys: tuple[str, ...]) -> tuple[Scenario, ...]:

@@ -14,6 +14,7 @@ from .client import Client
 from .scenarios import Scenario
 from .testimony import Proven, Recorded, prove
 from .verdict import Comparison, compare, problems_of
+from .yours import Yours
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ class Bench:
         self.server = server
         self._pool_size = pool_size
 
-    async def measure(self, variant: Variant, scenario: Scenario, reference: str) -> CellResult:
+    async def measure(
+        self, variant: Variant | Yours, scenario: Scenario, reference: str
+    ) -> CellResult:
         """Measure one cell from opening to closing."""
         is_burst = scenario.drive == "burst"
         await self.worker.ask(
-            "open",
-            variant=variant.key,
-            is_async=variant.is_async,
+            **_opening(variant),
             pool_size=self._pool_size,
             reference=None if is_burst else reference,
         )
@@ -78,6 +79,13 @@ class Bench:
         await self.worker.ask("resume_collector")
         burst.recovery_seconds = await self.client.seconds_until_served(good, since)
         return burst, settled
+
+
+def _opening(variant: Variant | Yours) -> dict[str, Any]:
+    if isinstance(variant, Yours):
+        named = {"get_db": variant.get_db, "sessionmaker": variant.sessionmaker}
+        return {"what": "open_yours", **named}
+    return {"what": "open", "variant": variant.key, "is_async": variant.is_async}
 
 
 def _result(

@@ -19,6 +19,7 @@ from demo_app.database import enforce_foreign_keys
 from demo_app.models import Base, create_tables, seed
 
 from .database import Database
+from .guard import LABS_OWN
 
 
 class DriverConnection(Protocol):
@@ -98,7 +99,7 @@ class SqlitePlace:
     def create(self) -> None:
         """Make the folder and the template."""
         self._folder.mkdir(parents=True)
-        engine = create_engine(f"sqlite+pysqlite:///{self._template}")
+        engine = create_engine(f"sqlite+pysqlite:///{self._template}", execution_options=LABS_OWN)
         lay_tables(engine)
         engine.dispose()
 

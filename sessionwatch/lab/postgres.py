@@ -12,6 +12,7 @@ from demo_app.models import seed
 
 from .database import Database
 from .errors import LabError, first_line
+from .guard import LABS_OWN
 from .places import TABLES, DriverConnection, lay_tables
 
 _CONNECT_TIMEOUT_SECONDS = 5
@@ -109,7 +110,9 @@ class PostgresPlace:
 
     def _laying_engine(self) -> Any:
         arguments = self.connect_arguments(0, is_async=False)
-        return create_engine(self.url(is_async=False), connect_args=arguments)
+        return create_engine(
+            self.url(is_async=False), connect_args=arguments, execution_options=LABS_OWN
+        )
 
     def _end_leftovers(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(

@@ -15,6 +15,9 @@ from .scenarios import SCENARIOS_BY_KEY
 from .summary import columns_of, is_at_fault, verdict_of, worst_finding
 from .verdict import PROBLEMS
 from .versions import versions
+from .yours import YOURS, Yours
+
+_OPENED_HERE = "The session of the worst finding was opened here."
 
 Report = dict[str, Any]
 Rounds = dict[tuple[str, str], list[CellResult]]
@@ -28,9 +31,10 @@ def build_report(
     results = [result for rounds in cells.values() for result in rounds]
     disagreements = [words for result in results for words in _disagreements(result)]
     unstable = _unstable(cells)
-    met = met_conditions(results, fail_on)
+    met = met_conditions(_on_trial(plan, results), fail_on)
     assert measured.quiz is not None
     first = {key: rounds[0] for key, rounds in cells.items()}
+    classic = {(key, name): cell for (key, name), cell in first.items() if key != YOURS}
     return {
         "versions": versions(plan.database, measured.server),
         "database": _describe_database(plan),
@@ -38,13 +42,19 @@ def build_report(
         "seconds": round(seconds, 2),
         "problems": PROBLEMS,
         "variants": [_describe_variant(variant, plan, first) for variant in plan.variants],
-        "quiz": [asdict(question) for question in answer_quiz(first, measured.quiz)],
+        "quiz": [asdict(question) for question in answer_quiz(classic, measured.quiz)],
         "comparisons": sum(len(result.comparisons) for result in results),
         "disagreements": disagreements,
         "unstable": unstable,
         "fail_on": {"asked": list(fail_on), "met": met},
         "exit_status": 1 if disagreements or unstable or met else 0,
     }
+
+
+def _on_trial(plan: Plan, results: list[CellResult]) -> list[CellResult]:
+    """Return what `--fail-on` is about: the user's own dependency, where there is one."""
+    yours = any(isinstance(variant, Yours) for variant in plan.variants)
+    return [result for result in results if result.variant == YOURS] if yours else results
 
 
 def _describe_database(plan: Plan) -> dict[str, Any]:
@@ -67,23 +77,34 @@ def _describe_plan(plan: Plan) -> dict[str, Any]:
 
 
 def _describe_variant(
-    variant: Variant, plan: Plan, first: dict[tuple[str, str], CellResult]
+    variant: Variant | Yours, plan: Plan, first: dict[tuple[str, str], CellResult]
 ) -> dict[str, Any]:
     cells = [first[variant.key, scenario.key] for scenario in plan.scenarios]
+    worst = worst_finding(cells)
     return {
         "key": variant.key,
         "title": variant.title,
         "origin": variant.origin,
-        "commits": variant.commits,
+        "commits": None if isinstance(variant, Yours) else variant.commits,
         "scope": variant.scope,
         "source": variant.source,
-        "fault": variant.fault if is_at_fault(cells) else None,
-        "fault_reason": variant.fault_reason,
+        **_describe_fault(variant, is_at_fault(cells), worst),
         "columns": asdict(columns_of(cells)),
         "verdict": verdict_of(cells),
-        "worst_finding": worst_finding(cells),
+        "worst_finding": worst,
         "cells": [_describe_cell(cell) for cell in cells],
     }
+
+
+def _describe_fault(
+    variant: Variant | Yours, at_fault: bool, worst: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Name the line at fault; of the user's dependency, the line that the worst finding names."""
+    if not isinstance(variant, Yours):
+        line, reason = variant.fault, variant.fault_reason
+    else:
+        line, reason = variant.line_of(worst["opened_at"]) if worst else None, _OPENED_HERE
+    return {"at_fault": at_fault, "fault": line if at_fault else None, "fault_reason": reason}
 
 
 def _describe_cell(cell: CellResult) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from .measure import Bench, CellResult
 from .places import check_access, place_for
 from .quiz_measure import QuizMeasures, measure_quiz
 from .scenarios import Scenario
+from .yours import Yours
 
 SERVERS_AT_ONCE = 3
 """On two cores: while one server waits for a pool or a lock, the others have something to do."""
@@ -37,7 +38,7 @@ class Plan:
     """What is to be measured; with a seed, the scenarios come in a shuffled order."""
 
     database: Database
-    variants: tuple[Variant, ...]
+    variants: tuple[Variant | Yours, ...]
     scenarios: tuple[Scenario, ...]
     pool_size: int = 5
     repeat: int = 1
@@ -48,7 +49,7 @@ class Plan:
         """How many times progress will be told."""
         return len(self.variants) * len(self.scenarios) * self.repeat + 1
 
-    def rounds(self, variant: Variant) -> Iterator[tuple[int, list[Scenario]]]:
+    def rounds(self, variant: Variant | Yours) -> Iterator[tuple[int, list[Scenario]]]:
         """Return the number of each round and the order of its scenarios."""
         shuffle = None if self.seed is None else random.Random(f"{self.seed}/{variant.key}")  # noqa: S311
         for number in range(self.repeat):
@@ -71,7 +72,7 @@ class Measured:
 async def run(plan: Plan, progress: Progress) -> Measured:
     """Measure the whole plan; raise LabError for what the user can put right."""
     measured = Measured()
-    tasks: deque[Variant | None] = deque([*plan.variants, None])
+    tasks: deque[Variant | Yours | None] = deque([*plan.variants, None])
     check_access(plan.database)
     with _folder(plan.database) as folder:
         try:
@@ -88,7 +89,7 @@ async def _serve(
     plan: Plan,
     folder: str,
     name: str,
-    tasks: deque[Variant | None],
+    tasks: deque[Variant | Yours | None],
     measured: Measured,
     progress: Progress,
 ) -> None:
@@ -105,7 +106,7 @@ async def _serve(
 
 
 async def _measure_variant(
-    plan: Plan, variant: Variant, bench: Bench, measured: Measured, progress: Progress
+    plan: Plan, variant: Variant | Yours, bench: Bench, measured: Measured, progress: Progress
 ) -> None:
     for number, order in plan.rounds(variant):
         for scenario in order:

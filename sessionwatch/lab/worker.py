@@ -12,18 +12,19 @@ import gc
 import json
 import os
 import socket
-import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 import uvicorn
 
 from demo_app.variants import find_variant
 
+from . import preflight, user_dependency
 from .cell import BuildApplication, Cell, CellSetting, variant_application
 from .database import Database
 from .errors import LabError, first_line
+from .guard import Guard
 from .places import Place, place_for
 from .quiz_forms import FORMS
 from .stage import Stage
@@ -42,6 +43,8 @@ class Server:
         self._cells = 0
         self._uvicorn: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._guard = Guard()
+        self._yours: user_dependency.UserDependency | None = None
 
     async def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer one question by the method of its name."""
@@ -69,10 +72,38 @@ class Server:
         self._open(build, CellSetting(is_async, pool_size, reference))
         return {}
 
+    async def do_inspect(self, get_db: str, sessionmaker: str | None) -> dict[str, Any]:
+        """Import the user's dependency and tell about it; needs no place."""
+        return self._load(get_db, sessionmaker).describe()
+
+    async def do_open_yours(
+        self, get_db: str, sessionmaker: str | None, pool_size: int, reference: str | None
+    ) -> dict[str, Any]:
+        """Begin a cell with the user's own dependency; the first one tries it beforehand."""
+        if self._yours is None:
+            yours = self._load(get_db, sessionmaker)
+            assert self._place is not None
+            self._place.reset()
+            await preflight.check(yours, self._place)
+            self._guard.check()
+            self._yours = yours
+        setting = CellSetting(self._yours.source.is_async, pool_size, reference)
+        self._open(self._yours.application, setting)
+        return {}
+
+    def _load(self, get_db: str, sessionmaker: str | None) -> user_dependency.UserDependency:
+        self._guard.start()
+        yours = user_dependency.load(get_db, sessionmaker)
+        self._guard.refused.clear()  # what an import tried and got over was kept from connecting
+        return yours
+
     async def do_open_form(self, form: str) -> dict[str, Any]:
         """Begin a cell with one of the quiz's ways to declare a route; tell if FastAPI refuses."""
         try:
-            self._open(FORMS[form], CellSetting(is_async=False, pool_size=1, reference=None))
+            self._open(
+                lambda ground: FORMS[form](ground.create_session),
+                CellSetting(is_async=False, pool_size=1, reference=None),
+            )
         except Exception as error:  # noqa: BLE001 - that it raises is what is measured
             return {"refused": type(error).__name__}
         return {"refused": None}
@@ -98,7 +129,9 @@ class Server:
 
     async def do_collect(self) -> dict[str, Any]:
         """Tell what is so after a garbage collection."""
-        return await self._current.collect()
+        collected = await self._current.collect()
+        self._guard.check()
+        return collected
 
     async def do_close(self) -> dict[str, Any]:
         """End the cell."""
@@ -127,9 +160,10 @@ class Server:
 async def work() -> None:
     """Answer questions until the input ends."""
     server = Server()
+    questions, answers = _keep_streams()
     reader = asyncio.StreamReader(limit=1024 * 1024)
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), questions)
     try:
         while line := await reader.readline():
             try:
@@ -139,10 +173,20 @@ async def work() -> None:
             except Exception as error:  # noqa: BLE001 - told to the runner, which shows it
                 what = f"{type(error).__name__}: {first_line(error)}"
                 reply = {"error": f"the lab's server failed: {what}"}
-            sys.stdout.write(json.dumps(reply) + "\n")
-            sys.stdout.flush()
+            answers.write(json.dumps(reply) + "\n")
+            answers.flush()
     finally:
         await server.end()
+
+
+def _keep_streams() -> tuple[TextIO, TextIO]:
+    """Keep the streams to ourselves: what the user's code prints must not be taken for answers."""
+    questions, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return questions, answers
 
 
 def main() -> None:

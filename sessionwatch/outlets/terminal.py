@@ -49,10 +49,19 @@ def _sections(report: Report, width: int) -> list[RenderableType]:
         Rule("sessionwatch compare: what each get_db really does", style="cyan"),
         _header(report),
         render_table(report, width),
-        *(render_variant(variant, report["problems"]) for variant in report["variants"]),
-        render_quiz(report["quiz"]),
+        *(render_variant(variant, report["problems"]) for variant in _shown(report)),
+        *([] if _yours(report) else [render_quiz(report["quiz"])]),
         _conclusion(report),
     ]
+
+
+def _yours(report: Report) -> list[Mapping[str, Any]]:
+    return [variant for variant in report["variants"] if variant["key"] == "yours"]
+
+
+def _shown(report: Report) -> list[Mapping[str, Any]]:
+    """Return the variants to show in full: the user's own, or else all of them."""
+    return _yours(report) or report["variants"]
 
 
 def _header(report: Report) -> RenderableType:

@@ -21,12 +21,17 @@ def render_variant(variant: Variant, problems: Mapping[str, str]) -> RenderableT
     """Return the variant's section; `problems` says in words what each problem is."""
     heading = Rule(f"[cyan]{variant['key']}[/]: {variant['title']}", style="cyan", align="left")
     parts = [
-        Text(f"{variant['origin']} · the {variant['commits']} commits", style="dim"),
+        Text(_origin(variant), style="dim"),
         Padding(_source(variant), (1, 0)),
         _finding(variant["worst_finding"]),
         _problems(variant, problems),
     ]
     return Group(heading, *(Padding(part, (0, 0, 0, 2)) for part in parts), Text())
+
+
+def _origin(variant: Variant) -> str:
+    origin: str = variant["origin"]
+    return f"{origin} · the {variant['commits']} commits" if variant["commits"] else origin
 
 
 def _source(variant: Variant) -> RenderableType:
@@ -41,8 +46,10 @@ def _source(variant: Variant) -> RenderableType:
     for number, line in enumerate(lines, start=1):
         at_fault = number == variant["fault"]
         table.add_row("→" if at_fault else " ", str(number), line, style="bold" if at_fault else "")
-    if not variant["fault"]:
+    if not variant["at_fault"]:
         return Group(table, Text("No line of it was at fault here.", style="green"))
+    if not variant["fault"]:
+        return table
     reason = f"→ line {variant['fault']}: {variant['fault_reason']}"
     return Group(table, Text(reason, style="red"))
 

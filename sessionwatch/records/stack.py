@@ -75,7 +75,7 @@ def _frame(code: CodeType, instruction: int) -> Frame:
 @lru_cache(maxsize=4096)
 def _frame_at(filename: str, line: int, function: str) -> Frame:
     """Return the frame; not cached by the code, which is equal to that of a copied file."""
-    return Frame(_display_path(filename), line, function, origin_of(filename))
+    return Frame(display_path(filename), line, function, origin_of(filename))
 
 
 def _line_number(code: CodeType, instruction: int) -> int:
@@ -85,7 +85,7 @@ def _line_number(code: CodeType, instruction: int) -> int:
     return code.co_firstlineno
 
 
-def _display_path(filename: str) -> str:
+def display_path(filename: str) -> str:
     """Shorten a path to what follows the working directory or an entry of `sys.path`."""
     for base in (str(Path.cwd()), *sys.path):
         prefix = base.rstrip("/\\") + ("\\" if "\\" in base else "/")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import sessionwatch
 
 PACKAGE_ROOT = str(Path(sessionwatch.__file__).resolve().parents[1])
 RUN_SECONDS = 120
+SAMPLE_PROJECT = Path(__file__).parent / "sample_project"
 
 
 class Run:
@@ -44,21 +46,26 @@ class Run:
         return {finding["code"]: finding["severity"] for finding in findings}
 
 
-def start_process(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `python -m sessionwatch` with these arguments, as the tests import it."""
+def start_process(
+    *arguments: str, folder: str | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """Start `python -m sessionwatch` with these arguments in a folder, as the tests import it."""
     known = {"PYTHONPATH": PACKAGE_ROOT, "COLUMNS": "100"}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "sessionwatch", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=folder,
         env={**os.environ, **known, **environment},
     )
 
 
-def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: str, folder: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the same to its end."""
-    with start_process(*arguments, **environment) as process:
+    with start_process(*arguments, folder=folder, **environment) as process:
         stdout, stderr = process.communicate(timeout=RUN_SECONDS)
     return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
@@ -81,9 +88,9 @@ def start_command() -> Callable[..., subprocess.Popen[str]]:
     return start_process
 
 
-def compare(*arguments: str) -> dict[str, Any]:
+def compare(*arguments: str, folder: str | None = None) -> dict[str, Any]:
     """Run `compare --json` and return its exit status and its report."""
-    finished = run_command("compare", "--json", *arguments)
+    finished = run_command("compare", "--json", *arguments, folder=folder)
     assert finished.stdout, finished.stderr
     return {"exit_status": finished.returncode, "report": json.loads(finished.stdout)}
 
@@ -138,6 +145,20 @@ def insert_order() -> Callable[..., None]:
             )
 
     return insert
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[str]:
+    """The sample project on its own in a folder, which is to be left as it was."""
+    folder = tmp_path / "project"
+    shutil.copytree(SAMPLE_PROJECT, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    before = _files_in(folder)
+    yield str(folder)
+    assert _files_in(folder) == before
+
+
+def _files_in(folder: Path) -> set[Path]:
+    return {file for file in folder.rglob("*") if "__pycache__" not in file.parts}
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Modules that the lab can't use, each for a reason of its own."""

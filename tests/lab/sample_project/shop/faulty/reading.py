@@ -1,0 +1,2 @@
+def read(environment, name):
+    return environment[name]
