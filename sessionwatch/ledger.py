@@ -56,19 +56,24 @@ class Ledger:
             owner.judged = True
             if not owner.sessions and not owner.holds:
                 return
-            route = self._route(owner.route or owner.name)
+            route = self._route(owner.label)
             route.owners += 1
             for session in owner.sessions:
                 if session.closed_ns or session.collected:
-                    self._fold(session, route, now_ns)
+                    session.folded = True
+                    session.add_to(route.counts, now_ns)
                 else:
                     self._keep_unsettled(session)
-            for hold in list(owner.holds):
-                if hold.returned_ns:
-                    del owner.holds[hold]
-                    route.counts.add(hold.counts(now_ns))
-                elif len(self._unsettled_holds) < self._settings.max_open_sessions:
-                    self._unsettled_holds[hold] = None
+            if owner.holds:
+                self._end_holds(owner, route, now_ns)
+
+    def _end_holds(self, owner: Owner, route: RouteTotals, now_ns: int) -> None:
+        for hold in list(owner.holds):
+            if hold.returned_ns:
+                del owner.holds[hold]
+                route.counts.add(hold.counts(now_ns))
+            elif len(self._unsettled_holds) < self._settings.max_open_sessions:
+                self._unsettled_holds[hold] = None
 
     def adopt(self, session: SessionRecord) -> None:
         """Keep a session that was opened when its owner had ended."""

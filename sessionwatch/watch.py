@@ -152,7 +152,13 @@ class SessionWatch:
         """Judge an owner, as soon as the child tasks that hold its sessions are done."""
         try:
             owner.end(self.clock())
-            self._judge_when_settled(owner)
+            if not owner.uneventful:
+                self._judge_when_settled(owner)
+                return
+            self._ledger.end(owner, owner.ended_ns)
+            owner.sessions.clear()
+            if self._collected or self._returned:
+                self._judge_collected()
         except Exception:  # noqa: BLE001
             self.hook_failed("end_owner")
 
@@ -283,21 +289,21 @@ class SessionWatch:
 
     def _judge_owner(self, owner: Owner) -> None:
         now_ns = self.clock()
-        if not owner.uneventful:
-            for session in owner.sessions:
-                if session.is_gone():
-                    session.end_transaction(now_ns)
-                elif not session.closed_ns:
-                    _refresh_mark(session)
-            for code, check in OWNER_RULES.items():
-                try:
-                    self._report(check(owner))
-                except Exception:  # noqa: BLE001
-                    self.hook_failed(f"rule {code}")
+        for session in owner.sessions:
+            if session.is_gone():
+                session.end_transaction(now_ns)
+            elif not session.closed_ns:
+                _refresh_mark(session)
+        for code, check in OWNER_RULES.items():
+            try:
+                self._report(check(owner))
+            except Exception:  # noqa: BLE001
+                self.hook_failed(f"rule {code}")
         self._ledger.end(owner, now_ns)
         for session in owner.sessions:
             if not session.closed_ns:
                 self._await_collection(session)
+        owner.sessions.clear()
         if self._collected or self._returned:
             self._judge_collected()
 

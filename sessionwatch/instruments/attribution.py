@@ -13,13 +13,14 @@ from typing import Any
 
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.recorder import Recorder
-from sessionwatch.records.session import SessionRecord
 
 current_owner: ContextVar[Owner | None] = ContextVar("sessionwatch_owner", default=None)
 """The request or job that this task or thread works for."""
 
 Worker = int | weakref.ref[Task[Any]]
-"""A thread by its identifier, or a task."""
+"""A thread by its identifier, or a task; `OWN_TASK` is the one that the owner began in."""
+
+OWN_TASK: Worker = 0
 
 _running: list[Recorder] = []
 _lock = threading.Lock()
@@ -45,17 +46,15 @@ def running_task() -> Task[Any] | None:
     return None if loop is None else current_task(loop)
 
 
-def worker_now() -> Worker:
-    """Return who runs this: an asyncio task, or the thread where there is none."""
+def worker_now(owner: Owner) -> Worker:
+    """Return who runs this for an owner: an asyncio task, or the thread where there is none."""
     loop = _get_running_loop()
-    task = None if loop is None else current_task(loop)
-    return get_ident() if task is None else weakref.ref(task)
-
-
-def note_task(session: SessionRecord, worker: Worker) -> None:
-    """Remember the task that uses the session last, when it is another than the owner's own."""
-    if not isinstance(worker, int) and worker() is not session.owner.task:
-        session.task = worker
+    if loop is None:
+        return get_ident()
+    task = current_task(loop)
+    if task is None:
+        return get_ident()
+    return OWN_TASK if task is owner.task else weakref.ref(task)
 
 
 def owner_now() -> Owner | None:

@@ -58,19 +58,17 @@ def forget_pools() -> None:
 
 def hold_of(connection: Connection) -> ConnectionHold | None:
     """Return the hold of a connection, or None for one that left its pool before the watch."""
-    hold: ConnectionHold | None = connection.__dict__.get(_KEY)
+    hold: ConnectionHold | None = getattr(connection, _KEY, None)
     if hold is None or hold.returned_ns:
         hold = _find_hold(connection)
         if hold is not None:
-            connection.__dict__[_KEY] = hold
+            setattr(connection, _KEY, hold)
     return hold
 
 
 def _find_hold(connection: Connection) -> ConnectionHold | None:
-    if connection.closed or connection.invalidated:
-        return None
-    # An engine's very first connection, which asks for the server's version, has no `__dict__`.
-    hold: ConnectionHold | None = getattr(connection.connection, "__dict__", {}).get(_KEY)
+    # None if it is closed or invalidated; `connection.connection` would then connect again.
+    hold: ConnectionHold | None = getattr(connection._dbapi_connection, _KEY, None)
     if hold is None or hold.returned_ns:
         return None
     if not hold.pool.name:
@@ -119,15 +117,16 @@ def checked_out(
     if record.holds:
         checked_out_beside(record, owner, waiting=False)
     stack = None if _session_checks_out() else recorder.capture(sys._getframe(3))[0]
-    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack, worker_now())
+    now_ns = recorder.clock()
+    hold = ConnectionHold(owner, record, weakref.ref(proxy), now_ns, stack, worker_now(owner))
     holds.append(hold)
-    proxy.__dict__[_KEY] = hold
+    setattr(proxy, _KEY, hold)
     record.taken(hold)
     if stack is not None:
         owner.holds[hold] = None
         if owner is recorder.process_owner or len(owner.holds) > MANY_OF_ONE_OWNER:
             recorder.tidy()
-    waited_ns = hold.checked_out_ns - since_ns
+    waited_ns = now_ns - since_ns
     if was_full:
         _note_wait(owner, record, waited_ns)
     if waited_ns >= recorder.loop_blocked_ns:

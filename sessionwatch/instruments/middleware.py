@@ -22,6 +22,25 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SCOPE_KEY = "sessionwatch.owner"
+_OWNER_KINDS = {"http": "request", "websocket": "websocket"}
+
+
+class RequestOwner(Owner):
+    """A request or WebSocket; it knows its route as soon as it has been routed."""
+
+    __slots__ = ("base_path", "method")
+
+    method: str
+    base_path: str
+    """The root path that the server itself had set."""
+
+    def locate(self) -> str | None:
+        """Return the label of the route, which stands in the scope until the request is over."""
+        return route_label(self.scope, self.method, self.base_path) if self.scope else None
+
+    def find_allowed(self) -> frozenset[str]:
+        """Return what `allow` says of the route's function."""
+        return allowed_by(self.scope and self.scope.get("endpoint"))
 
 
 class SessionWatchMiddleware:
@@ -38,28 +57,25 @@ class SessionWatchMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, or the lifespan; any other type passes through untouched."""
         watch = self.watch
-        if scope["type"] not in ("http", "websocket") or not watch.running or _SCOPE_KEY in scope:
+        kind = _OWNER_KINDS.get(scope["type"])
+        if kind is None or not watch.running or _SCOPE_KEY in scope:
             if scope["type"] == "lifespan":
                 await self._live(scope, receive, send)
             else:
                 await self.app(scope, receive, send)
             return
         clock = watch.clock
-        is_http = scope["type"] == "http"
-        method = scope["method"] if is_http else "WEBSOCKET"
-        owner = Owner("request" if is_http else "websocket", f"{method} (no route)", watch, clock())
-        base_path = scope.get("root_path", "")
-        owner.locate = lambda: route_label(scope, method, base_path)
-        owner.find_allowed = lambda: allowed_by(scope.get("endpoint"))
-        scope[_SCOPE_KEY] = owner
+        method = scope["method"] if kind == "request" else "WEBSOCKET"
+        owner = scope[_SCOPE_KEY] = RequestOwner(kind, f"{method} (no route)", watch, clock())
+        owner.scope, owner.method = scope, method
+        owner.base_path = scope.get("root_path", "")
 
         async def send_and_note(message: Message) -> None:
-            kind = message["type"]
-            if kind == "http.response.start":
+            if message["type"] == "http.response.start":
                 owner.status = message["status"]
                 owner.response_started_ns = clock()
             await send(message)
-            if kind == "http.response.body" and not message.get("more_body", False):
+            if message["type"] == "http.response.body" and not message.get("more_body"):
                 owner.response_completed_ns = clock()
 
         token = watch.begin_owner(owner)
@@ -67,7 +83,7 @@ class SessionWatchMiddleware:
             await self.app(scope, receive, send_and_note)
         except BaseException as error:
             owner.note_failure(error)
-            if is_http and owner.error and owner.status is None:
+            if kind == "request" and owner.error and owner.status is None:
                 owner.status = 500
             error_left(owner, error, scope)
             raise

@@ -98,7 +98,7 @@ def began_in_background(session: SessionRecord) -> None:
 
 def overlapping(hold: ConnectionHold, session: SessionRecord | None) -> None:
     """Note that a connection is used while a statement of another task or thread runs on it."""
-    if session is not None and not hold.borrowers and hold.running_in != worker_now():
+    if session is not None and not hold.borrowers and hold.running_in != worker_now(session.owner):
         _note_overlap(session)
 
 
@@ -120,7 +120,7 @@ def checked_out_beside(pool: PoolRecord, owner: Owner, *, waiting: bool) -> None
     """Note that an owner holds a connection of the pool already, in this task or thread."""
     if not owner.is_served or pool.capacity is None:
         return
-    worker = worker_now()
+    worker = worker_now(owner)
     for held in list(pool.holds):
         if held.owner is owner and held.taken_in == worker:
             stack = _application_stack()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy.engine import Connection
 
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.session import SessionRecord
 
 
 def changes_so_far(connection: Connection) -> int | None:
@@ -31,10 +30,3 @@ def settle_unsure_write(hold: ConnectionHold) -> None:
         session, transaction = unsure
         session.writes -= 1
         transaction.take_back_write()
-
-
-def settle_unsure_writes(session: SessionRecord) -> None:
-    """Do so on each of a session's connections; called before its transaction ends."""
-    for hold in session.holds or ():
-        if hold.unsure_write is not None:
-            settle_unsure_write(hold)

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy.orm import Session
 
+from sessionwatch.instruments.patches import ClassAttribute
 from sessionwatch.records.mark import MARKS
 from sessionwatch.records.session import SessionRecord
 
 ATTRIBUTE = "_sessionwatch"
 INFO_KEY = "sessionwatch"
 
+if TYPE_CHECKING:
+
+    class WatchedSession(Session):
+        """A session while a watch runs."""
+
+        _sessionwatch: SessionRecord | None
+else:
+    WatchedSession = Session
+
+UNKNOWN = ClassAttribute(Session, ATTRIBUTE, None)
+"""What sessions carry that were opened before the watch."""
+
 
 def record_of(session: Session) -> SessionRecord | None:
-    """Return the record of a session, or None for one that was opened before the watch."""
-    return session.__dict__.get(ATTRIBUTE)
+    """Return the record of a session, or None, also when no watch runs any more."""
+    return getattr(session, ATTRIBUTE, None)
 
 
 def read_mark(record: SessionRecord, session: Session) -> None:

@@ -15,22 +15,25 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sessionwatch.instruments.attribution import (
     current_owner,
     guarded,
-    note_task,
     owner_now,
-    worker_now,
+    running_task,
 )
 from sessionwatch.instruments.binds import binds_by_mapper
 from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import end_unnoticed, hold_of
 from sessionwatch.instruments.misuse import (
     began_in_background,
-    in_use_elsewhere,
+    overlapping,
     refused,
     reopened,
 )
 from sessionwatch.instruments.patches import Patch
-from sessionwatch.instruments.returning import settle_unsure_writes
-from sessionwatch.instruments.session_record import ATTRIBUTE, read_mark, record_of
+from sessionwatch.instruments.returning import settle_unsure_write
+from sessionwatch.instruments.session_record import (
+    WatchedSession,
+    read_mark,
+    record_of,
+)
 from sessionwatch.instruments.stacks import (
     capture_application,
     is_dependency_exit,
@@ -43,20 +46,21 @@ from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
 
 
 @guarded
-def session_opened(session: Session) -> None:
+def session_opened(session: WatchedSession) -> None:
     """Begin a record; called when `Session.__init__` has returned."""
     owner = owner_now()
-    if owner is None or ATTRIBUTE in session.__dict__:
+    if owner is None or session._sessionwatch is not None:
         return
     recorder = owner.recorder
     if recorder.only is not None and not recorder.only.session(session):
         return
     stack, scoped = recorder.capture(sys._getframe(3))
-    record = SessionRecord(owner, recorder.clock(), stack, scoped)
-    record.opened_in = get_ident()
-    note_task(record, worker_now())
+    record = SessionRecord(owner, recorder.clock(), stack, scoped, get_ident())
+    task = running_task()
+    if task is not None and task is not owner.task:
+        record.task = weakref.ref(task)
     read_mark(record, session)
-    session.__dict__[ATTRIBUTE] = record
+    session._sessionwatch = record
     if owner is recorder.process_owner:
         notify_when_collected(record, session)
         owner.sessions[record] = None
@@ -98,31 +102,39 @@ def _collected(notice: weakref.ref[Session]) -> None:
 
 
 @guarded
-def session_closing(session: Session) -> None:
+def session_closing(session: WatchedSession) -> None:
     """Mark the session closed; called before `close`, `reset` or `invalidate` does its work."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is not None and not record.closed_ns:
         owner = record.owner
         read_mark(record, session)
         if record.holds:
-            in_use_elsewhere(record)
-            settle_unsure_writes(record)
+            _settle_holds(record)
         record.closed_by_another = current_owner.get() is not owner
         record.closed_ns = owner.recorder.clock()
 
 
+def _settle_holds(record: SessionRecord) -> None:
+    """Look at a session's connections before its work on them ends."""
+    for hold in record.holds or ():
+        if hold.running_since_ns:
+            overlapping(hold, record)
+        if hold.unsure_write is not None:
+            settle_unsure_write(hold)
+
+
 @guarded
-def closing_failed(session: Session) -> None:
+def closing_failed(session: WatchedSession) -> None:
     """Take the mark back from a session that refused to be closed."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is not None and record.transaction is not None:
         record.closed_ns = 0
 
 
 @guarded
-def session_closed(session: Session) -> None:
+def session_closed(session: WatchedSession) -> None:
     """Settle a session that outlived its owner, or one of very many."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is not None:
         owner = record.owner
         if owner.ended_ns or len(owner.sessions) > MANY_OF_ONE_OWNER:
@@ -130,9 +142,9 @@ def session_closed(session: Session) -> None:
 
 
 @guarded
-def transaction_created(session: Session, transaction: SessionTransaction) -> None:
+def transaction_created(session: WatchedSession, transaction: SessionTransaction) -> None:
     """Begin a root transaction or a savepoint; a flush's subtransaction is neither."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is None:
         return
     if transaction.nested:
@@ -152,12 +164,12 @@ def transaction_created(session: Session, transaction: SessionTransaction) -> No
             begun.joined = _joining(session, session.bind)
 
 
-def _was_given(session: Session, connection: Connection) -> bool:
+def _was_given(session: WatchedSession, connection: Connection) -> bool:
     """Whether the session was bound to this Connection, rather than to the engine of it."""
     return connection in (session.bind, *binds_by_mapper(session).values())
 
 
-def _joining(session: Session, connection: Connection) -> Joining:
+def _joining(session: WatchedSession, connection: Connection) -> Joining:
     """Return what the session's mode makes of the transaction that its Connection is in."""
     mode = session.join_transaction_mode
     if not connection.in_transaction():
@@ -169,14 +181,14 @@ def _joining(session: Session, connection: Connection) -> Joining:
 
 @guarded
 def transaction_began(
-    session: Session, transaction: SessionTransaction, connection: Connection
+    session: WatchedSession, transaction: SessionTransaction, connection: Connection
 ) -> None:
     """Tie the connection to the session that checked it out.
 
     A connection that was checked out by somebody else is lent to the session, which closes without
     returning it; inside a savepoint the session does not decide what becomes of its work.
     """
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     hold = hold_of(connection)
     if record is None or hold is None or hold.session is record:
         return
@@ -202,19 +214,18 @@ def transaction_began(
 
 
 @guarded
-def commit_attempted(session: Session) -> None:
+def commit_attempted(session: WatchedSession) -> None:
     """Note that the root transaction is about to be committed."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is not None and record.transaction and not session.in_nested_transaction():
         record.transaction.commit_attempted_ns = record.owner.recorder.clock()
-        in_use_elsewhere(record)
-        settle_unsure_writes(record)
+        _settle_holds(record)
 
 
 @guarded
-def committed(session: Session) -> None:
+def committed(session: WatchedSession) -> None:
     """Count a root commit, or the release of a savepoint, for which the same event fires."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is None or record.transaction is None:
         return
     transaction = record.transaction
@@ -237,9 +248,9 @@ def committed(session: Session) -> None:
 
 
 @guarded
-def rolled_back(session: Session) -> None:
+def rolled_back(session: WatchedSession) -> None:
     """Note that the database has rolled back, on request or after a failed flush."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is not None and record.transaction:
         if session.in_nested_transaction():
             record.transaction.roll_back_savepoint()
@@ -248,9 +259,9 @@ def rolled_back(session: Session) -> None:
 
 
 @guarded
-def transaction_ended(session: Session, transaction: SessionTransaction) -> None:
+def transaction_ended(session: WatchedSession, transaction: SessionTransaction) -> None:
     """End a root transaction or a savepoint, whatever became of it."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is None:
         return
     if transaction.nested:
@@ -263,21 +274,21 @@ def transaction_ended(session: Session, transaction: SessionTransaction) -> None
 
 
 @guarded
-def explicitly_rolled_back(session: Session, previous: SessionTransaction) -> None:
+def explicitly_rolled_back(session: WatchedSession, previous: SessionTransaction) -> None:
     """Count an explicit rollback of a root transaction.
 
     SQLAlchemy sends `after_soft_rollback` with the root only for `rollback()` itself, and after
     the root's end; a failed flush sends it with its subtransaction (orm/session.py, 2.0 and 2.1).
     """
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is not None and previous.parent is None:
         record.rolled_back_explicitly()
 
 
 @guarded
-def flushed(session: Session, context: Any) -> None:
+def flushed(session: WatchedSession, context: Any) -> None:
     """Count a flush that had something to write."""
-    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    record = session._sessionwatch
     if record is not None:
         record.flushes += 1
 

@@ -18,7 +18,6 @@ from sqlalchemy.engine import Connection
 from sessionwatch.instruments.attribution import (
     current_owner,
     guarded,
-    note_task,
     worker_now,
 )
 from sessionwatch.instruments.blocking import worked_long
@@ -47,22 +46,27 @@ _WRITING_AFTER_WITH = re.compile(
 def statement_began(connection: Connection, statement: Any) -> ConnectionHold | None:
     """Note that a connection is busy."""
     hold = hold_of(connection)
-    if hold is not None:
-        session = hold.session
-        if hold.running_since_ns:
-            overlapping(hold, session)
-        else:
-            hold.running_since_ns = hold.owner.recorder.clock()
-        hold.running_in = worker = worker_now()
-        if session is not None:
-            note_task(session, worker)
-            user = current_owner.get()
-            if user is not session.owner:
-                used_by_another(session, user)
-        if hold.unsure_write is not None:
-            settle_unsure_write(hold)
-        if getattr(statement, "_returning", None):
-            hold.changes_before = changes_so_far(connection)
+    if hold is None:
+        return None
+    session = hold.session
+    owner = hold.owner if session is None else session.owner
+    if hold.running_since_ns:
+        overlapping(hold, session)
+    else:
+        hold.running_since_ns = owner.recorder.clock()
+    worker = worker_now(owner)
+    if worker is not hold.running_in:
+        hold.running_in = worker
+    if session is not None:
+        if not isinstance(worker, int):
+            session.task = worker
+        user = current_owner.get()
+        if user is not owner:
+            used_by_another(session, user)
+    if hold.unsure_write is not None:
+        settle_unsure_write(hold)
+    if getattr(statement, "_returning", None):
+        hold.changes_before = changes_so_far(connection)
     return hold
 
 

@@ -6,12 +6,22 @@ import threading
 
 from sqlalchemy import event
 
-from sessionwatch.instruments import attribution, engines, holds, misuse, sessions, statements
+from sessionwatch.instruments import (
+    attribution,
+    engines,
+    holds,
+    misuse,
+    session_record,
+    sessions,
+    statements,
+)
 from sessionwatch.instruments.handling import async_patches
 from sessionwatch.instruments.outbound import Outbound
+from sessionwatch.instruments.patches import ClassAttribute, Patch
 from sessionwatch.records.recorder import Recorder
 
-_PATCHES = (
+_PATCHES: tuple[Patch | ClassAttribute, ...] = (
+    session_record.UNKNOWN,
     *sessions.PATCHES,
     *holds.PATCHES,
     *statements.PATCHES,

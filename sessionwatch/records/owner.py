@@ -6,7 +6,6 @@ from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import CodeType
 
     from sessionwatch.records.connection import ConnectionHold
@@ -43,16 +42,15 @@ class Owner:
         "ended_ns",
         "endpoint",
         "error",
-        "find_allowed",
         "holds",
         "judged",
         "kind",
-        "locate",
         "name",
         "recorder",
         "response_completed_ns",
         "response_started_ns",
         "route",
+        "scope",
         "sessions",
         "started_ns",
         "status",
@@ -73,36 +71,43 @@ class Owner:
         self.judged = False
         self.sessions: dict[SessionRecord, None] = {}
         self.holds: dict[ConnectionHold, None] = {}
+        self.scope: Any = None
         self.task: Any = None
         self.waited_for: PoolRecord | None = None
         self.endpoint: CodeType | None = None
-        self.locate: Callable[[], str | None] | None = None
-        self.allowed: frozenset[str] = NOTHING_ALLOWED
-        self.find_allowed: Callable[[], frozenset[str]] | None = None
+        self.allowed = NOTHING_ALLOWED
 
     @property
     def label(self) -> str:
         """What messages call the owner: its route, as far as it is known, or else its name."""
-        if self.route is None and self.locate is not None:
+        if self.route is None and not self.ended_ns:
             try:
                 return self.locate() or self.name
             except Exception:  # noqa: BLE001
-                self.locate = None
+                self.route = self.name
                 self.recorder.hook_failed("locate")
         return self.route or self.name
+
+    def locate(self) -> str | None:
+        """Return the route, if there is one and it is known yet."""
+        return None
+
+    def find_allowed(self) -> frozenset[str]:
+        """Return the codes that the owner's own code allows."""
+        return NOTHING_ALLOWED
 
     def end(self, now_ns: int) -> None:
         """Note the end, and let go of everything that belongs to the application."""
         self.route = self.label
         self.ended_ns = now_ns
-        if self.find_allowed is not None:
-            self.allowed |= self.find_allowed()
-        self.locate = self.task = self.find_allowed = None
+        found = self.find_allowed()
+        if found:
+            self.allowed |= found
+        self.scope = self.task = None
 
     def allows(self, code: str) -> bool:
         """Whether the owner does on purpose what this rule looks for."""
-        found = self.find_allowed
-        return code in self.allowed or (found is not None and code in found())
+        return code in self.allowed or code in self.find_allowed()
 
     @property
     def is_served(self) -> bool:
@@ -144,7 +149,9 @@ class Owner:
         if self.holds:
             return False
         for session in self.sessions:
-            if not session.closed_ns or session.transactions or session.settled_badly:
+            if not session.closed_ns or session.transactions:
+                return False
+            if session.reclaimed or session.terminated:
                 return False
         return True
 

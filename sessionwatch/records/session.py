@@ -64,7 +64,9 @@ class SessionRecord:
         "writes",
     )
 
-    def __init__(self, owner: Owner, opened_ns: int, opened_at: Stack, scoped: bool) -> None:
+    def __init__(
+        self, owner: Owner, opened_ns: int, opened_at: Stack, scoped: bool, opened_in: int
+    ) -> None:
         self.owner = owner
         self.opened_ns = self.last_used_ns = opened_ns
         self.opened_at = opened_at
@@ -76,7 +78,7 @@ class SessionRecord:
         self.reopened = False
         self.late = False
         self.mark: str | None = None
-        self.opened_in = 0
+        self.opened_in = opened_in
         self.closed_by_another = self.late_use_seen = self.overlap_seen = self.handed_on = False
         self.guest: Owner | None = None
         self.sharing_seen: Owner | None = None
@@ -103,11 +105,6 @@ class SessionRecord:
     def settled(self) -> bool:
         """Whether the session is closed or gone."""
         return self.closed_ns > 0 or self.collected
-
-    @property
-    def settled_badly(self) -> bool:
-        """Whether a connection came back by the garbage collector, or was thrown away."""
-        return self.reclaimed > 0 or self.terminated > 0
 
     @property
     def is_audit(self) -> bool:
@@ -203,17 +200,23 @@ class SessionRecord:
             counts.closed += 1
         elif self.collected:
             counts.collected += 1
-        counts.committed += self.committed
-        counts.savepoints_released += self.savepoints_released
-        counts.rolled_back += self.rolled_back
-        counts.discarded += self.discarded
-        counts.flushes += self.flushes
         counts.statements += self.statements
-        counts.writes += self.writes
         counts.checkouts += self.checkouts
         counts.checkins += self.checkins
         counts.held_ns += self.held_ns
         counts.idle_ns += self.idle_ns
+        if self.committed:
+            counts.committed += self.committed
+        if self.flushes:
+            counts.flushes += self.flushes
+        if self.writes:
+            counts.writes += self.writes
+        if self.discarded:
+            counts.discarded += self.discarded
+        if self.rolled_back:
+            counts.rolled_back += self.rolled_back
+        if self.savepoints_released:
+            counts.savepoints_released += self.savepoints_released
         for hold in self.holds or ():
             if not hold.returned_ns:
                 counts.held_ns += hold.held_ns(now_ns)

@@ -508,7 +508,7 @@ class TestManners:
         def fail(*arguments):
             raise RuntimeError("ours")
 
-        monkeypatch.setattr(watch, "_judge_owner", fail)
+        monkeypatch.setattr(watch._ledger, "end", fail)
         with caplog.at_level(logging.WARNING, "sessionwatch"):
             for _ in range(2):
                 assert request(watched(app, watch), "GET", "/notes").json() == 1
