@@ -31,9 +31,10 @@ SECONDS_BETWEEN_ENDLESS_CHUNKS = 0.1
 NO_SUCH_ORDER = 999_999
 
 
-def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) -> APIRouter:
-    """Return the routes, each of which gets its session from `db_dependency`."""
-    router = APIRouter()
+def declare_routes(
+    router: APIRouter, db_dependency: Any, create_session: Callable[[], Any] | None
+) -> None:
+    """Declare the routes, each of which gets its session from `db_dependency`."""
 
     @router.get("/items/")
     async def read_items(db: AsyncSession = db_dependency) -> dict[str, str]:
@@ -144,8 +145,6 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
     @router.get("/burst/good", response_model=list[ItemAnswer])
     async def look(db: AsyncSession = db_dependency) -> Any:
         return (await db.scalars(select(Item))).all()
-
-    return router
 
 
 async def place(db: AsyncSession, reference: str) -> dict[str, Any]:

@@ -2,6 +2,13 @@
 
 from dataclasses import replace
 
+from demo_app.async_units_of_work import (
+    http_middleware,
+    middleware_commit,
+    response_commit,
+    scoped,
+    transactional,
+)
 from demo_app.variants import VARIANTS, Variant
 
 # ruff: noqa: D103, N803
@@ -78,6 +85,14 @@ def begin(AsyncSessionLocal):
     return get_db
 
 
+def with_session(AsyncSessionLocal):
+    async def get_db():
+        async with AsyncSessionLocal() as db:
+            yield db
+
+    return get_db
+
+
 _BUILDERS = {
     "no-finally": no_finally,
     "full": full,
@@ -86,14 +101,22 @@ _BUILDERS = {
     "rollback-no-finally": rollback_no_finally,
     "no-yield": no_yield,
     "begin": begin,
+    "with-session": with_session,
+    "http-middleware": http_middleware,
+    "middleware-commit": middleware_commit,
+    "scoped-session": scoped,
+    "response-commit": response_commit,
+    "decorator": transactional,
     "recommended": full,
 }
 
 
 def _awaited(variant: Variant) -> Variant:
     line = variant.faulty_line
-    if line.startswith("db."):
+    if line.startswith(("db.", "registry.")):
         line = f"await {line}"
+    elif line.startswith("with "):
+        line = f"async {line}"
     return replace(
         variant,
         build=_BUILDERS[variant.key],

@@ -31,9 +31,10 @@ SECONDS_BETWEEN_ENDLESS_CHUNKS = 0.1
 NO_SUCH_ORDER = 999_999
 
 
-def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) -> APIRouter:
-    """Return the routes, each of which gets its session from `db_dependency`."""
-    router = APIRouter()
+def declare_routes(
+    router: APIRouter, db_dependency: Any, create_session: Callable[[], Any] | None
+) -> None:
+    """Declare the routes, each of which gets its session from `db_dependency`."""
 
     @router.get("/items/")
     def read_items(db: Session = db_dependency) -> dict[str, str]:
@@ -143,8 +144,6 @@ def create_router(db_dependency: Any, create_session: Callable[[], Any] | None) 
     @router.get("/burst/good", response_model=list[ItemAnswer])
     def look(db: Session = db_dependency) -> Any:
         return db.scalars(select(Item)).all()
-
-    return router
 
 
 def place(db: Session, reference: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Every way to write the dependency that the shop can be run with.
+"""Every way to write the dependency that the shop can be run with, and what is wrong with it.
 
-Each function below is handed a session factory and returns a `get_db`, which is what is shown and
-judged; its twin for an AsyncSession stands in `async_variants`.
+Their code stands in `dependencies`, and in `units_of_work` where it takes more than a dependency;
+their twins for an AsyncSession stand in `async_variants`.
 """
 
 import inspect
@@ -9,6 +9,25 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from demo_app.dependencies import (
+    begin,
+    close_only,
+    commit_unhandled,
+    full,
+    no_finally,
+    no_yield,
+    rollback_no_finally,
+    with_session,
+)
+from demo_app.units_of_work import (
+    Wiring,
+    http_middleware,
+    middleware_commit,
+    response_commit,
+    scoped,
+    transactional,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +38,25 @@ class Variant:
     title: str
     origin: str
     """Where the quiz has it."""
-    commits: Literal["dependency", "handler"]
+    commits: Literal["dependency", "handler", "middleware", "decorator"]
     """Whose task it is to commit."""
-    build: Callable[[Any], Callable[..., Any]]
+    build: Callable[[Any], Callable[..., Any] | Wiring]
     faulty_line: str = ""
     """The text of the line at fault, or nothing."""
     fault_reason: str = ""
     scope: Literal["function"] | None = None
     is_async: bool = False
 
+    def wire(self, create_session: Any) -> Wiring:
+        """Return what goes into the application, with sessions from that factory."""
+        built = self.build(create_session)
+        return built if isinstance(built, Wiring) else Wiring(built)
+
     @property
     def source(self) -> str:
-        """The inner `get_db` as one would write it."""
+        """The `get_db`, and what belongs to it, as one would write them."""
         lines = inspect.getsource(self.build).splitlines()
-        start = next(i for i, line in enumerate(lines) if "def get_db" in line)
-        return textwrap.dedent("\n".join(lines[start:-1]))
+        return textwrap.dedent("\n".join(lines[1:-1]))
 
     @property
     def fault(self) -> int | None:
@@ -44,84 +67,15 @@ class Variant:
         return lines.index(self.faulty_line) + 1
 
 
-# ruff: noqa: D103, N803
-# The functions below are the lesson: they read as in the quiz, without annotations.
-# mypy: disable-error-code="no-untyped-def"
-
-
-def no_finally(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        yield db
-        db.close()
-
-    return get_db
-
-
-def full(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        try:
-            yield db
-            db.commit()
-        except:
-            db.rollback()
-            raise
-        finally:
-            db.close()
-
-    return get_db
-
-
-def commit_unhandled(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        yield db
-        db.commit()
-        db.close()
-
-    return get_db
-
-
-def close_only(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        try:
-            yield db
-        finally:
-            db.close()
-
-    return get_db
-
-
-def rollback_no_finally(SessionLocal):
-    def get_db():
-        db = SessionLocal()
-        yield db
-        db.rollback()
-        db.close()
-
-    return get_db
-
-
-def no_yield(SessionLocal):
-    def get_db():
-        return SessionLocal()
-
-    return get_db
-
-
-def begin(SessionLocal):
-    def get_db():
-        with SessionLocal.begin() as db:
-            yield db
-
-    return get_db
-
-
 _LATE_COMMIT = (
     "FastAPI 0.118 and newer run it when the response has been sent: if it fails, the client has "
     "been told of success."
+)
+
+_AFTER_THE_APPLICATION = (
+    "By then the response has been sent, with every FastAPI: if the commit fails, the client has "
+    "been told of success. And an HTTPException has become an answer by then: what it should have "
+    "undone is committed."
 )
 
 VARIANTS: tuple[Variant, ...] = (
@@ -187,6 +141,59 @@ VARIANTS: tuple[Variant, ...] = (
         begin,
         "yield db",
         "The commit at the end of the with block comes late: " + _LATE_COMMIT,
+    ),
+    Variant(
+        "with-session",
+        "with SessionLocal() as db",
+        "not in the quiz; in SQLModel's documentation, as with Session(engine)",
+        "handler",
+        with_session,
+        "with SessionLocal() as db:",
+        "The end of its block drops whatever the handler has not committed, without a word.",
+    ),
+    Variant(
+        "http-middleware",
+        "a BaseHTTPMiddleware commits after call_next",
+        "not in the quiz; often seen, also as @app.middleware",
+        "middleware",
+        http_middleware,
+        "db.commit()",
+        "An HTTPException has become an answer by then: what it should have undone is committed.",
+    ),
+    Variant(
+        "middleware-commit",
+        "an ASGI middleware commits after the application",
+        "not in the quiz; often seen",
+        "middleware",
+        middleware_commit,
+        "db.commit()",
+        _AFTER_THE_APPLICATION,
+    ),
+    Variant(
+        "scoped-session",
+        "a scoped_session that a middleware commits and removes",
+        "not in the quiz; often seen",
+        "middleware",
+        scoped,
+        "registry.commit()",
+        _AFTER_THE_APPLICATION,
+    ),
+    Variant(
+        "response-commit",
+        "an ASGI middleware commits before a good response",
+        "not in the quiz; seen now and then",
+        "middleware",
+        response_commit,
+    ),
+    Variant(
+        "decorator",
+        "@transactional around each handler",
+        "not in the quiz; often seen",
+        "decorator",
+        transactional,
+        "db.commit()",
+        "What it commits stays when FastAPI then refuses the answer, which the response model "
+        "checks later, or when the handler returned an error response rather than raising.",
     ),
     Variant(
         "recommended",

@@ -1,5 +1,6 @@
 """Names the SQLAlchemy session that leaked, the request that leaked it and the line of code."""
 
+from sessionwatch.allowances import allow
 from sessionwatch.install import install
 from sessionwatch.instruments.middleware import SessionWatchMiddleware
 from sessionwatch.records.owner import Owner
@@ -20,5 +21,6 @@ __all__ = [
     "Settings",
     "Severity",
     "Snapshot",
+    "allow",
     "install",
 ]

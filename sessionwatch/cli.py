@@ -157,3 +157,32 @@ def _print_report(report: Report, as_json: bool) -> None:
 def _fail(message: str) -> NoReturn:
     click.echo(f"sessionwatch: {message}", err=True)
     sys.exit(2)
+
+
+@main.command()
+@click.argument("rule", required=False, metavar="[CODE|NAME]")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def explain(rule: str | None, as_json: bool) -> None:
+    """Explain a finding such as SW301 or commit-after-response, or list them all.
+
+    Exit status: 0 done, 2 unknown code or name.
+    """
+    from sessionwatch.outlets import terminal_explain as outlet
+    from sessionwatch.rules.catalog import CATALOG
+    from sessionwatch.rules.lookup import find_rule
+
+    if rule is None:
+        rules = list(CATALOG.values())
+        if as_json:
+            click.echo(json.dumps([outlet.plain_summary(each) for each in rules], indent=2))
+        else:
+            outlet.print_rules(rules)
+        return
+    try:
+        found = find_rule(rule)
+    except LookupError as error:
+        _fail(str(error))
+    if as_json:
+        click.echo(json.dumps(outlet.plain_rule(found), indent=2))
+    else:
+        outlet.print_rule(found)

@@ -24,8 +24,9 @@ def install(
     """Watch every session of a FastAPI or Starlette application; returns the running watch.
 
     Starts the watch, puts the middleware outermost, also of those that are added later, and
-    answers at `path`. Raises `TypeError` for what is no such application, `ValueError` when both
-    settings and a watch are given or the path has no slash in front, and `RuntimeError` when the
+    answers at `path`. Without settings or a watch, the settings are those of `Settings.load()`.
+    Raises `TypeError` for what is no such application, `ValueError` when both settings and a watch
+    are given, a setting is wrong or the path has no slash in front, and `RuntimeError` when the
     application already serves requests or has sessionwatch installed.
     """
     from sessionwatch.web.endpoint import mount

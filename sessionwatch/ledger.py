@@ -26,6 +26,10 @@ class FindingEntry:
     last_seen: float
     returned_later: int = 0
     """How many of the leaked sessions came back after all."""
+    resolved: int = 0
+    """How many of the suspects turned out to be no more than slow."""
+    resolution: str | None = None
+    """What became of the last of them."""
 
 
 class Ledger:
@@ -113,6 +117,14 @@ class Ledger:
             entry = self._findings.get(key)
             if entry is not None:
                 entry.returned_later += 1
+
+    def note_resolution(self, key: FindingKey, how: str) -> None:
+        """Note that a suspect which a finding speaks of has resolved."""
+        with self._lock:
+            entry = self._findings.get(key)
+            if entry is not None:
+                entry.resolved += 1
+                entry.resolution = how
 
     def live_owners(self) -> list[Owner]:
         """Return the owners that have not been judged yet."""

@@ -1,16 +1,22 @@
-"""What a watch keeps, and how much of it."""
+"""What a watch keeps, how much of it, and what it reports."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
-from sessionwatch.instruments.stacks import CAPTURES
+from sessionwatch.setting_values import checked
+
+KEYWORD = "keyword of Settings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of a watch; raises `ValueError` naming the key that is wrong."""
+    """The settings of a watch; raises `SettingsError`, a `ValueError`, naming what is wrong.
+
+    It takes what it is given and reads nothing: `load` reads pyproject.toml and the environment.
+    """
 
     stacks: str = "caller"
     """`off`, `caller` (the application frames that opened the session) or `full`."""
@@ -18,6 +24,22 @@ class Settings:
     """Whether each finding is logged to `sessionwatch` when it is first seen."""
     token: str | None = field(default=None, repr=False)
     """What `/debug/sessions` asks for as `Authorization: Bearer`; None opens it to loopback."""
+    select: tuple[str, ...] = ("SW",)
+    """The codes that are reported, or what they begin with; the longest that fits decides."""
+    extend_select: tuple[str, ...] = ()
+    """More of them; a rule that is off by default needs its whole code here or in `select`."""
+    ignore: tuple[str, ...] = ()
+    """The codes that are not reported, or what they begin with."""
+    per_route_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """Codes by owner, such as "GET /items/{id}"; `*` stands for any text, `?` for a character."""
+    idle_hold_seconds: float | None = 10.0
+    """How long a connection may be out with no statement running until SW102; None turns it off."""
+    stream_hold_seconds: float | None = 10.0
+    """The same while a response is streamed, until SW303."""
+    loop_blocked_seconds: float | None = 0.1
+    """How long synchronous SQL may block the event loop until SW404; None turns it off."""
+    child_task_grace_seconds: float | None = None
+    """How long child tasks may use the sessions of an owner that has ended; None: till they end."""
     max_findings: int = 200
     """Findings kept, after those that are the same have been counted together."""
     max_routes: int = 500
@@ -26,17 +48,45 @@ class Settings:
     """Sessions kept whose owner has ended and that are still open."""
     statement_length: int = 500
     """Characters of the last statement that are shown; parameters never are."""
+    sources: Mapping[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """Where `load` found each setting that it found."""
 
     def __post_init__(self) -> None:
-        if self.stacks not in CAPTURES:
-            raise ValueError(f"stacks is {self.stacks!r}; use one of {', '.join(CAPTURES)}")
-        for name in ("max_findings", "max_routes", "max_open_sessions", "statement_length"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; use a whole number from 1 up")
-        if self.token is not None and not self.token.strip():
-            raise ValueError("token is empty; leave it out, or give it a value")
+        for each in fields(self):
+            if each.init:
+                value = checked(each.name, getattr(self, each.name), KEYWORD)
+                object.__setattr__(self, each.name, value)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Return the settings of `[tool.sessionwatch]` in the nearest pyproject.toml, replaced by
+        those of SESSIONWATCH_ variables, and these by keywords.
+
+        Raises `SettingsError` naming the file, variable or keyword that is wrong.
+        """
+        from sessionwatch.configuration import settings_of_environment, settings_of_project
+
+        keywords = [(name, value, KEYWORD) for name, value in overrides.items()]
+        values, sources = {}, {}
+        for name, value, place in (
+            *settings_of_project(),
+            *settings_of_environment(),
+            *keywords,
+        ):
+            values[name] = checked(name, value, place)
+            sources[name] = place
+        settings = cls(**values)
+        object.__setattr__(settings, "sources", sources)
+        return settings
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings for display, with the token hidden."""
-        return {**asdict(self), "token": "set" if self.token else None}
+        plain = {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.init}
+        return {**plain, "token": "set" if self.token else None}
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON gives back as it was."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return list(value) if isinstance(value, tuple) else value

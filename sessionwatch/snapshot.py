@@ -57,6 +57,7 @@ class Snapshot:
     pools: list[dict[str, Any]]
     settings: dict[str, Any]
     internal_errors: dict[str, Any]
+    unused_ignores: list[str] = field(default_factory=list)
 
     @property
     def totals(self) -> RouteTotals:
@@ -83,6 +84,9 @@ class Snapshot:
             pools=[*self.pools, *other.pools],
             settings=self.settings,
             internal_errors={"count": sum(errors.values()), "by_hook": errors},
+            unused_ignores=[
+                entry for entry in self.unused_ignores if entry in other.unused_ignores
+            ],
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,6 +99,7 @@ class Snapshot:
             "pools": self.pools,
             "settings": self.settings,
             "internal_errors": self.internal_errors,
+            "unused_ignores": self.unused_ignores,
         }
 
     @classmethod
@@ -110,7 +115,7 @@ def _merge_findings(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for finding in findings:
         key = json.dumps(
             [finding[name] for name in ("code", "severity", "opened_at")]
-            + [finding["owner"]["name"]]
+            + [finding["owner"]["name"], finding["details"].get("pool")]
         )
         known = merged.setdefault(key, {**finding, "count": 0})
         known["count"] += finding["count"]

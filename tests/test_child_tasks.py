@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 from sqlalchemy import select
+
+from sessionwatch import Settings
 
 ONE = select(1)
 
@@ -219,3 +223,100 @@ def test_request_with_a_child_that_closes_later(watch, watched, seen, run_async,
     run_async(body)
     assert watch.active_owners() == 0
     assert seen.codes == []
+
+
+def test_thread_of_a_child_task_that_closes_later(watch, seen, make_session):
+    """The task itself is in no session: the thread is, in the code that opened it."""
+    running, go_on = threading.Event(), threading.Event()
+
+    def work():
+        with make_session() as session:
+            session.execute(ONE)
+            running.set()
+            go_on.wait(10)
+
+    async def main():
+        with watch.owner("job"):
+            task = asyncio.create_task(asyncio.to_thread(work))
+            while not running.is_set():
+                await asyncio.sleep(0.001)
+        assert watch.active_owners() == 1
+        await asyncio.sleep(0.05)
+        assert watch.active_owners() == 1
+        go_on.set()
+        await task
+
+    asyncio.run(main())
+    assert watch.active_owners() == 0
+    assert seen.codes == []
+
+
+def test_thread_of_a_child_task_that_leaks(watch, seen, make_session):
+    running, go_on = threading.Event(), threading.Event()
+    kept = []
+
+    def work():
+        kept.append(make_session())
+        kept[0].execute(ONE)
+        running.set()
+        go_on.wait(10)
+
+    async def main():
+        with watch.owner("job"):
+            task = asyncio.create_task(asyncio.to_thread(work))
+            while not running.is_set():
+                await asyncio.sleep(0.001)
+        assert seen.codes == []
+        go_on.set()
+        await task
+        while watch.active_owners():
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    seen.only_finding("SW101")
+    kept[0].close()
+
+
+async def outlive_the_job(watch, make_session):
+    """Have a job's child task hold a session until the event is set; returns both."""
+    go_on = asyncio.Event()
+
+    async def child():
+        with make_session() as session:
+            session.execute(ONE)
+            await go_on.wait()
+
+    with watch.owner("job"):
+        task = asyncio.create_task(child())
+        await asyncio.sleep(0)
+    return go_on, task
+
+
+@pytest.mark.parametrize("grace_seconds", [0, 0.01])
+def test_grace_that_is_over(make_watch, read, make_session, grace_seconds):
+    """The task holds on to its session for longer than the settings allow."""
+    watch = make_watch(Settings(child_task_grace_seconds=grace_seconds), clock=time.perf_counter_ns)
+
+    async def main():
+        go_on, task = await outlive_the_job(watch, make_session)
+        while watch.active_owners():
+            await asyncio.sleep(0.001)
+        go_on.set()
+        await task
+
+    asyncio.run(main())
+    seen = read(watch)
+    assert seen.only_finding("SW101")["details"]["returned_later"] == 1
+
+
+def test_grace_that_is_long_enough(make_watch, read, make_session):
+    watch = make_watch(Settings(child_task_grace_seconds=60), clock=time.perf_counter_ns)
+
+    async def main():
+        go_on, task = await outlive_the_job(watch, make_session)
+        await asyncio.sleep(0.02)
+        go_on.set()
+        await task
+
+    asyncio.run(main())
+    assert read(watch).codes == []

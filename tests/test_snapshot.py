@@ -13,7 +13,16 @@ from sessionwatch import Settings, Snapshot
 from sessionwatch.records.counts import COUNT_NAMES
 
 ONE = select(1)
-KEYS = ["totals", "routes", "open_sessions", "findings", "pools", "settings", "internal_errors"]
+KEYS = [
+    "totals",
+    "routes",
+    "open_sessions",
+    "findings",
+    "pools",
+    "settings",
+    "internal_errors",
+    "unused_ignores",
+]
 TOTALS = {
     "owners",
     "opened",
@@ -181,6 +190,18 @@ def test_merge_adds_internal_errors(take):
     one.internal_errors = {"count": 3, "by_hook": {"a": 1, "b": 2}}
     two.internal_errors = {"count": 5, "by_hook": {"b": 5}}
     assert one.merge(two).internal_errors == {"count": 8, "by_hook": {"a": 1, "b": 7}}
+
+
+def test_merge_calls_an_ignore_unused_only_if_it_is_in_both(take):
+    one, two = take(), take()
+    one.unused_ignores, two.unused_ignores = ["SW101", "SW2"], ["SW2", "GET /a=SW301"]
+    assert one.merge(two).unused_ignores == two.merge(one).unused_ignores == ["SW2"]
+
+
+def test_snapshot_of_before_there_were_ignores(take):
+    plain = take().to_dict()
+    del plain["unused_ignores"]
+    assert Snapshot.from_dict(plain).unused_ignores == []
 
 
 def test_merge_changes_neither(take):

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 import sessionwatch
-from demo_app.application import create_app
+from demo_app.application import create_variant_app
 from demo_app.database import enforce_foreign_keys
 from demo_app.models import create_tables, seed
 from demo_app.variants import VARIANTS
@@ -151,11 +151,11 @@ def records_alive() -> int:
     )
 
 
+# BaseHTTPMiddleware of Starlette 0.38 leaves a stream of its own open when the handler fails.
+@pytest.mark.filterwarnings("ignore:Unclosed <MemoryObjectReceiveStream:ResourceWarning")
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
 def test_totals_and_memory(variant, create_session, tally):
-    app = create_app(
-        variant.build(create_session), scope=variant.scope, create_session=create_session
-    )
+    app = create_variant_app(variant, create_session)
     watch = sessionwatch.install(app, sessionwatch.Settings(log_findings=False))
     pool = create_session.kw["bind"].pool
     gc.collect()

@@ -8,6 +8,7 @@ from asyncio import Task, current_task
 from asyncio.events import _get_running_loop
 from collections.abc import Callable
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 from sessionwatch.records.owner import Owner
@@ -16,6 +17,9 @@ from sessionwatch.records.session import SessionRecord
 
 current_owner: ContextVar[Owner | None] = ContextVar("sessionwatch_owner", default=None)
 """The request or job that this task or thread works for."""
+
+Worker = int | weakref.ref[Task[Any]]
+"""A thread by its identifier, or a task."""
 
 _running: list[Recorder] = []
 _lock = threading.Lock()
@@ -41,12 +45,17 @@ def running_task() -> Task[Any] | None:
     return None if loop is None else current_task(loop)
 
 
-def note_task(session: SessionRecord) -> None:
-    """Remember the task that uses the session last, when it is another than the owner's own."""
+def worker_now() -> Worker:
+    """Return who runs this: an asyncio task, or the thread where there is none."""
     loop = _get_running_loop()
     task = None if loop is None else current_task(loop)
-    if task is not None and task is not session.owner.task:
-        session.task = weakref.ref(task)
+    return get_ident() if task is None else weakref.ref(task)
+
+
+def note_task(session: SessionRecord, worker: Worker) -> None:
+    """Remember the task that uses the session last, when it is another than the owner's own."""
+    if not isinstance(worker, int) and worker() is not session.owner.task:
+        session.task = worker
 
 
 def owner_now() -> Owner | None:

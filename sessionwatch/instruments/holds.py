@@ -5,15 +5,24 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
+from asyncio.events import _get_running_loop
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import session as session_module
-from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, SingletonThreadPool
+from sqlalchemy.pool import (
+    ConnectionPoolEntry,
+    Pool,
+    PoolProxiedConnection,
+    QueuePool,
+    SingletonThreadPool,
+)
 
-from sessionwatch.instruments.attribution import guarded, owner_now
+from sessionwatch.instruments.attribution import guarded, owner_now, worker_now
+from sessionwatch.instruments.blocking import worked_long
+from sessionwatch.instruments.misuse import checked_out_beside
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
@@ -65,13 +74,12 @@ def _find_hold(connection: Connection) -> ConnectionHold | None:
     if hold is None or hold.returned_ns:
         return None
     if not hold.pool.name:
-        hold.pool.name = _display_url(connection)
+        hold.pool.name = display_url(connection.engine.url)
     return hold
 
 
-def _display_url(connection: Connection) -> str:
-    """Return the engine's URL without user, password and options."""
-    url = connection.engine.url
+def display_url(url: URL) -> str:
+    """Return an engine's URL without user, password and options."""
     return url._replace(username=None, password=None, query={}).render_as_string()  # type: ignore[arg-type]
 
 
@@ -91,7 +99,9 @@ def _pool_record(pool: Pool) -> PoolRecord:
 
 
 @guarded
-def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
+def checked_out(
+    pool: Pool, proxy: PoolProxiedConnection, owner: Owner, since_ns: int, was_full: bool
+) -> None:
     """Begin a hold; called when `Pool.connect` has returned."""
     information = proxy.record_info
     if information is None:
@@ -106,8 +116,10 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
         if any(hold.proxy() is proxy for hold in holds):
             return
     record = _pool_record(pool)
+    if record.holds:
+        checked_out_beside(record, owner, waiting=False)
     stack = None if _session_checks_out() else recorder.capture(sys._getframe(3))[0]
-    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack)
+    hold = ConnectionHold(owner, record, weakref.ref(proxy), recorder.clock(), stack, worker_now())
     holds.append(hold)
     proxy.__dict__[_KEY] = hold
     record.taken(hold)
@@ -115,6 +127,18 @@ def checked_out(pool: Pool, proxy: PoolProxiedConnection, owner: Owner) -> None:
         owner.holds[hold] = None
         if owner is recorder.process_owner or len(owner.holds) > MANY_OF_ONE_OWNER:
             recorder.tidy()
+    waited_ns = hold.checked_out_ns - since_ns
+    if was_full:
+        _note_wait(owner, record, waited_ns)
+    if waited_ns >= recorder.loop_blocked_ns:
+        worked_long(owner, waited_ns, pool._dialect.is_async, True)
+
+
+def _note_wait(owner: Owner, record: PoolRecord, waited_ns: int) -> None:
+    """Count a wait; one in a worker thread is told of when the owner is over."""
+    record.waited(waited_ns)
+    if _get_running_loop() is None and owner is not owner.recorder.process_owner:
+        owner.waited_for = record
 
 
 def _session_checks_out() -> bool:
@@ -181,22 +205,47 @@ def timed_out(pool: Pool, owner: Owner, since_ns: int) -> None:
     if recorder.only is not None and not recorder.only.pool(pool):
         return
     stack, _ = recorder.capture(sys._getframe(3))
-    recorder.pool_timed_out(owner, _pool_record(pool), recorder.clock() - since_ns, stack)
+    record, waited_ns = _pool_record(pool), recorder.clock() - since_ns
+    _note_wait(owner, record, waited_ns)
+    recorder.pool_timed_out(owner, record, waited_ns, stack)
+    checked_out_beside(record, owner, waiting=True)
+    if waited_ns >= recorder.loop_blocked_ns:
+        worked_long(owner, waited_ns, pool._dialect.is_async, True)
+
+
+@guarded
+def invalidated(dbapi_connection: Any, entry: ConnectionPoolEntry, error: Any) -> None:
+    """Note that a connection is thrown away, as nobody can tell the state that it is in."""
+    for hold in entry.record_info.get(_KEY, ()):  # type: ignore[union-attr]
+        hold.terminated = True
+
+
+@guarded
+def is_full(pool: QueuePool) -> bool:
+    """Whether all that a pool may give is out, or being made for somebody else.
+
+    It takes the lock of the pool's queue, and is asked only when no overflow is left: a pool
+    counts that from minus its size up (`QueuePool._overflow`, 2.0 and 2.1).
+    """
+    most = pool._max_overflow
+    return most >= 0 and pool.checkedout() >= pool.size() + most
 
 
 def _wrap_connect(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def connect(self: Pool) -> Any:
+    def connect(self: Any) -> Any:
         owner = owner_now()
         if owner is None:
             return original(self)
         since_ns = owner.recorder.clock()
+        overflow = self.__dict__.get("_overflow")
+        was_full = overflow is not None and overflow >= self._max_overflow and is_full(self)
         try:
             proxy = original(self)
         except PoolTimeoutError:
             timed_out(self, owner, since_ns)
             raise
-        checked_out(self, proxy, owner)
+        checked_out(self, proxy, owner, since_ns, was_full)
         return proxy
 
     return connect
@@ -206,4 +255,8 @@ PATCHES = (
     Patch(Pool, "connect", _wrap_connect),
     Patch(SingletonThreadPool, "connect", _wrap_connect),
 )
-LISTENERS = ((Pool, "checkin", returned), (Pool, "detach", returned))
+LISTENERS = (
+    (Pool, "checkin", returned),
+    (Pool, "detach", returned),
+    (Pool, "invalidate", invalidated),
+)

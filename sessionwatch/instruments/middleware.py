@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.instruments.attribution import current_owner
-from sessionwatch.instruments.routes import endpoint_code, route_label
+from sessionwatch.instruments.detached import error_left
+from sessionwatch.instruments.routes import allowed_by, endpoint_code, route_label
+from sessionwatch.instruments.shutdown import Lifespan
+from sessionwatch.instruments.threads import checkout_waited
 from sessionwatch.records.owner import Owner
 
 if TYPE_CHECKING:
@@ -33,10 +36,13 @@ class SessionWatchMiddleware:
         self.watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection; other types than HTTP and WebSocket pass through untouched."""
+        """Handle one connection, or the lifespan; any other type passes through untouched."""
         watch = self.watch
         if scope["type"] not in ("http", "websocket") or not watch.running or _SCOPE_KEY in scope:
-            await self.app(scope, receive, send)
+            if scope["type"] == "lifespan":
+                await self._live(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
             return
         clock = watch.clock
         is_http = scope["type"] == "http"
@@ -44,6 +50,7 @@ class SessionWatchMiddleware:
         owner = Owner("request" if is_http else "websocket", f"{method} (no route)", watch, clock())
         base_path = scope.get("root_path", "")
         owner.locate = lambda: route_label(scope, method, base_path)
+        owner.find_allowed = lambda: allowed_by(scope.get("endpoint"))
         scope[_SCOPE_KEY] = owner
 
         async def send_and_note(message: Message) -> None:
@@ -62,10 +69,27 @@ class SessionWatchMiddleware:
             owner.note_failure(error)
             if is_http and owner.error and owner.status is None:
                 owner.status = 500
+            error_left(owner, error, scope)
             raise
         finally:
             current_owner.reset(token)
             del scope[_SCOPE_KEY]
             if owner.failed:
                 owner.endpoint = endpoint_code(scope)
+            if owner.waited_for is not None:
+                checkout_waited(owner, owner.waited_for)
             watch.end_owner(owner)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the lifespan on; of several middlewares of one watch, only the outermost judges."""
+        outer = scope.get(_SCOPE_KEY, ())
+        if self.watch in outer:
+            await self.app(scope, receive, send)
+            return
+        scope[_SCOPE_KEY] = (*outer, self.watch)
+        lifespan = Lifespan(self.watch, receive, send)
+        try:
+            await self.app(scope, lifespan.receive, lifespan.send)
+        finally:
+            lifespan.over()
+            scope.pop(_SCOPE_KEY, None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 
 class Patch:
-    """One method of one class, replaced between `apply` and `remove`."""
+    """One method of a class or function of a module, replaced between `apply` and `remove`."""
 
-    def __init__(self, owner: type, name: str, wrap: Callable[[Any], Any]) -> None:
+    def __init__(self, owner: type | ModuleType, name: str, wrap: Callable[[Any], Any]) -> None:
         self._owner = owner
         self._name = name
         self._wrap = wrap

@@ -9,7 +9,11 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Mount, compile_path
 
+from sessionwatch.records.owner import NOTHING_ALLOWED
+
 Scope = MutableMapping[str, Any]
+
+ALLOWED_ATTRIBUTE = "__sessionwatch_allowed__"
 
 
 def route_label(scope: Scope, method: str, base_path: str) -> str | None:
@@ -31,6 +35,12 @@ def route_label(scope: Scope, method: str, base_path: str) -> str | None:
         if compile_path(template)[0].match(path):
             return f"{method} {template}"
     return f"{method} {mounted_at}" if mounted_at else None
+
+
+def allowed_by(endpoint: Any) -> frozenset[str]:
+    """Return the codes that `allow` has put on a route's function."""
+    codes: frozenset[str] = getattr(endpoint, ALLOWED_ATTRIBUTE, NOTHING_ALLOWED)
+    return codes
 
 
 def endpoint_code(scope: Scope) -> CodeType | None:

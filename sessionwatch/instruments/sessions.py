@@ -6,41 +6,57 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, SessionTransaction
 
-from sessionwatch.instruments.attribution import guarded, note_task, owner_now
+from sessionwatch.instruments.attribution import (
+    current_owner,
+    guarded,
+    note_task,
+    owner_now,
+    worker_now,
+)
 from sessionwatch.instruments.binds import binds_by_mapper
+from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import end_unnoticed, hold_of
+from sessionwatch.instruments.misuse import (
+    began_in_background,
+    in_use_elsewhere,
+    refused,
+    reopened,
+)
 from sessionwatch.instruments.patches import Patch
-from sessionwatch.instruments.stacks import capture_application
+from sessionwatch.instruments.returning import settle_unsure_writes
+from sessionwatch.instruments.session_record import ATTRIBUTE, read_mark, record_of
+from sessionwatch.instruments.stacks import (
+    capture_application,
+    is_dependency_exit,
+    is_served,
+    walk,
+)
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
-
-_ATTRIBUTE = "_sessionwatch"
-
-
-def record_of(session: Session) -> SessionRecord | None:
-    """Return the record of a session, or None for one that was opened before the watch."""
-    return session.__dict__.get(_ATTRIBUTE)
 
 
 @guarded
 def session_opened(session: Session) -> None:
     """Begin a record; called when `Session.__init__` has returned."""
     owner = owner_now()
-    if owner is None or _ATTRIBUTE in session.__dict__:
+    if owner is None or ATTRIBUTE in session.__dict__:
         return
     recorder = owner.recorder
     if recorder.only is not None and not recorder.only.session(session):
         return
     stack, scoped = recorder.capture(sys._getframe(3))
     record = SessionRecord(owner, recorder.clock(), stack, scoped)
-    note_task(record)
-    session.__dict__[_ATTRIBUTE] = record
+    record.opened_in = get_ident()
+    note_task(record, worker_now())
+    read_mark(record, session)
+    session.__dict__[ATTRIBUTE] = record
     if owner is recorder.process_owner:
         notify_when_collected(record, session)
         owner.sessions[record] = None
@@ -84,15 +100,21 @@ def _collected(notice: weakref.ref[Session]) -> None:
 @guarded
 def session_closing(session: Session) -> None:
     """Mark the session closed; called before `close`, `reset` or `invalidate` does its work."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is not None and not record.closed_ns:
-        record.closed_ns = record.owner.recorder.clock()
+        owner = record.owner
+        read_mark(record, session)
+        if record.holds:
+            in_use_elsewhere(record)
+            settle_unsure_writes(record)
+        record.closed_by_another = current_owner.get() is not owner
+        record.closed_ns = owner.recorder.clock()
 
 
 @guarded
 def closing_failed(session: Session) -> None:
     """Take the mark back from a session that refused to be closed."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is not None and record.transaction is not None:
         record.closed_ns = 0
 
@@ -100,7 +122,7 @@ def closing_failed(session: Session) -> None:
 @guarded
 def session_closed(session: Session) -> None:
     """Settle a session that outlived its owner, or one of very many."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is not None:
         owner = record.owner
         if owner.ended_ns or len(owner.sessions) > MANY_OF_ONE_OWNER:
@@ -110,18 +132,22 @@ def session_closed(session: Session) -> None:
 @guarded
 def transaction_created(session: Session, transaction: SessionTransaction) -> None:
     """Begin a root transaction or a savepoint; a flush's subtransaction is neither."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is None:
         return
     if transaction.nested:
         if record.transaction is not None:
             record.transaction.begin_savepoint()
     elif transaction.parent is None:
+        owner = record.owner
         if record.closed_ns:
-            record.owner.recorder.session_reopened(record)
+            reopened(record)
+            owner.recorder.session_reopened(record)
             record.closed_ns = 0
             record.reopened = True
-        begun = record.transaction = TransactionRecord(record.owner.recorder.clock())
+        begun = record.transaction = TransactionRecord(owner.recorder.clock())
+        if owner.response_completed_ns:
+            began_in_background(record)
         if isinstance(session.bind, Connection):
             begun.joined = _joining(session, session.bind)
 
@@ -150,7 +176,7 @@ def transaction_began(
     A connection that was checked out by somebody else is lent to the session, which closes without
     returning it; inside a savepoint the session does not decide what becomes of its work.
     """
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     hold = hold_of(connection)
     if record is None or hold is None or hold.session is record:
         return
@@ -178,15 +204,17 @@ def transaction_began(
 @guarded
 def commit_attempted(session: Session) -> None:
     """Note that the root transaction is about to be committed."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is not None and record.transaction and not session.in_nested_transaction():
         record.transaction.commit_attempted_ns = record.owner.recorder.clock()
+        in_use_elsewhere(record)
+        settle_unsure_writes(record)
 
 
 @guarded
 def committed(session: Session) -> None:
     """Count a root commit, or the release of a savepoint, for which the same event fires."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is None or record.transaction is None:
         return
     transaction = record.transaction
@@ -202,28 +230,34 @@ def committed(session: Session) -> None:
     elif transaction.joined is Joining.SAVEPOINT:
         record.savepoints_released += 1
     if transaction.writes:
-        transaction.ended_by = capture_application(sys._getframe(2))
+        frames = tuple(walk(sys._getframe(2)))
+        transaction.ended_by = capture_application(frames)
+        transaction.dependency_exit = is_dependency_exit(frames, record.opened_at.code)
+        transaction.served = transaction.dependency_exit or is_served(frames)
 
 
 @guarded
 def rolled_back(session: Session) -> None:
     """Note that the database has rolled back, on request or after a failed flush."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
-    if record is not None and record.transaction and not session.in_nested_transaction():
-        record.transaction.rollback_seen = True
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
+    if record is not None and record.transaction:
+        if session.in_nested_transaction():
+            record.transaction.roll_back_savepoint()
+        else:
+            record.transaction.rollback_seen = True
 
 
 @guarded
 def transaction_ended(session: Session, transaction: SessionTransaction) -> None:
     """End a root transaction or a savepoint, whatever became of it."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is None:
         return
     if transaction.nested:
         if record.transaction is not None:
             record.transaction.end_savepoint()
     elif transaction.parent is None:
-        record.end_transaction(record.owner.recorder.clock())
+        record.end_transaction(record.owner.recorder.clock(), given_up=error_is_handled())
         if record.holds:
             end_unnoticed(record.holds)
 
@@ -235,7 +269,7 @@ def explicitly_rolled_back(session: Session, previous: SessionTransaction) -> No
     SQLAlchemy sends `after_soft_rollback` with the root only for `rollback()` itself, and after
     the root's end; a failed flush sends it with its subtransaction (orm/session.py, 2.0 and 2.1).
     """
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is not None and previous.parent is None:
         record.rolled_back_explicitly()
 
@@ -243,7 +277,7 @@ def explicitly_rolled_back(session: Session, previous: SessionTransaction) -> No
 @guarded
 def flushed(session: Session, context: Any) -> None:
     """Count a flush that had something to write."""
-    record: SessionRecord | None = session.__dict__.get(_ATTRIBUTE)
+    record: SessionRecord | None = session.__dict__.get(ATTRIBUTE)
     if record is not None:
         record.flushes += 1
 
@@ -263,7 +297,8 @@ def _wrap_closing(original: Callable[..., Any]) -> Callable[..., Any]:
         session_closing(self)
         try:
             result = original(self, *arguments, **options)
-        except BaseException:
+        except BaseException as error:
+            refused(record_of(self), error)
             closing_failed(self)
             raise
         session_closed(self)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import CodeType, FrameType
 
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
+from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.records.code_origin import KNOWN_ORIGINS, CodeOrigin, origin_of
 from sessionwatch.records.stack import NO_STACK, RawFrame, Stack
 
@@ -16,6 +21,11 @@ Capture = Callable[[FrameType | None], tuple[Stack, bool]]
 
 _APPLICATION, _EVENT_LOOP = CodeOrigin.APPLICATION, CodeOrigin.EVENT_LOOP
 _LIBRARY = CodeOrigin.LIBRARY
+_CONTEXTLIB = contextlib.__file__
+_STARLETTE = f"{os.sep}starlette{os.sep}"
+_SQLALCHEMY_ASYNCIO = f"{os.sep}sqlalchemy{os.sep}ext{os.sep}asyncio{os.sep}"
+_MIDDLEWARE = str(Path(__file__).with_name("middleware.py"))
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _FRAMES_CALLER = 8
 _FRAMES_TO_A_REGISTRY = 8
 _FRAMES_FULL = 64
@@ -59,10 +69,10 @@ def capture_caller(frame: FrameType | None) -> tuple[Stack, bool]:
     return Stack(tuple(application or library)), scoped
 
 
-def capture_application(frame: FrameType | None) -> Stack:
+def capture_application(frames: Iterable[FrameType]) -> Stack:
     """Keep the application's frames alone, all of them, to tell who called whom."""
     raw = []
-    for walked in _walk(frame):
+    for walked in frames:
         origin = origin_of(walked.f_code.co_filename)
         if origin is CodeOrigin.EVENT_LOOP:
             break
@@ -71,11 +81,51 @@ def capture_application(frame: FrameType | None) -> Stack:
     return Stack(tuple(raw))
 
 
+def is_dependency_exit(frames: Iterable[FrameType], opener: CodeType | None) -> bool:
+    """Whether the generator that opened a session goes on after its `yield`, called by no user.
+
+    FastAPI leaves a dependency through contextlib's `__exit__` and `__aexit__` (0.115 to 0.165); so
+    does a `with` block, but that one stands in somebody's code. An error on its way is no exit.
+    """
+    if error_is_handled() or opener is None or not opener.co_flags & _GENERATOR:
+        return False
+    leaving, below = False, None
+    for walked in frames:
+        code = walked.f_code
+        if leaving:
+            if code.co_filename != _CONTEXTLIB:
+                return origin_of(code.co_filename) is not _APPLICATION
+        elif code.co_filename == _CONTEXTLIB and below is opener:
+            leaving = code.co_name in ("__exit__", "__aexit__")
+            if not leaving:
+                return False
+        below = code
+    return leaving
+
+
+def is_served(frames: Iterable[FrameType]) -> bool:
+    """Whether the application was called with a request, and calls this: no task of its own.
+
+    Starlette's frames tell, where one of its middlewares runs the application in another task; else
+    those of our own middleware. A task of SQLAlchemy's own, which `async with` makes for a commit
+    (sqlalchemy/ext/asyncio/session.py, 2.0 and 2.1), does not tell whom it works for.
+    """
+    below = ""
+    for walked in frames:
+        file = walked.f_code.co_filename
+        if _STARLETTE in file or file == _MIDDLEWARE:
+            return True
+        if origin_of(file) is _EVENT_LOOP:
+            return _SQLALCHEMY_ASYNCIO in below
+        below = file
+    return False
+
+
 def capture_full(frame: FrameType | None) -> tuple[Stack, bool]:
     """Keep the whole stack, up to 64 frames."""
     raw: list[RawFrame] = []
     scoped = False
-    for walked in _walk(frame):
+    for walked in walk(frame):
         code = walked.f_code
         raw.append((code, walked.f_lasti))
         scoped = scoped or code is _SCOPED_CODE or code is _THREAD_LOCAL_CODE
@@ -91,7 +141,8 @@ CAPTURES: dict[str, Capture] = {
 }
 
 
-def _walk(frame: FrameType | None) -> Iterator[FrameType]:
+def walk(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame and those that led to it, across greenlets, within bounds."""
     for _ in range(_FRAMES_WALKED):
         if frame is None:
             return

@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import TextClause
 from sqlalchemy.engine import Connection
 
-from sessionwatch.instruments.attribution import guarded, note_task
+from sessionwatch.instruments.attribution import (
+    current_owner,
+    guarded,
+    note_task,
+    worker_now,
+)
+from sessionwatch.instruments.blocking import worked_long
+from sessionwatch.instruments.handling import error_is_handled
 from sessionwatch.instruments.holds import hold_of
+from sessionwatch.instruments.misuse import overlapping, statement_refused, used_by_another
 from sessionwatch.instruments.patches import Patch
+from sessionwatch.instruments.returning import changes_so_far, settle_unsure_write
+from sessionwatch.instruments.stacks import capture_application, walk
 from sessionwatch.records.connection import ConnectionHold
 
 # Every repetition is possessive: no text of an application's makes these patterns backtrack.
@@ -33,14 +44,25 @@ _WRITING_AFTER_WITH = re.compile(
 
 
 @guarded
-def statement_began(connection: Connection) -> ConnectionHold | None:
+def statement_began(connection: Connection, statement: Any) -> ConnectionHold | None:
     """Note that a connection is busy."""
     hold = hold_of(connection)
     if hold is not None:
-        if not hold.running_since_ns:
+        session = hold.session
+        if hold.running_since_ns:
+            overlapping(hold, session)
+        else:
             hold.running_since_ns = hold.owner.recorder.clock()
-        if hold.session is not None:
-            note_task(hold.session)
+        hold.running_in = worker = worker_now()
+        if session is not None:
+            note_task(session, worker)
+            user = current_owner.get()
+            if user is not session.owner:
+                used_by_another(session, user)
+        if hold.unsure_write is not None:
+            settle_unsure_write(hold)
+        if getattr(statement, "_returning", None):
+            hold.changes_before = changes_so_far(connection)
     return hold
 
 
@@ -55,7 +77,7 @@ def statement_ended(
     hold = hold or hold_of(connection)
     if hold is None:
         return
-    _note_end(hold)
+    _note_end(connection, hold)
     text = _text_without_parameters(statement, result)
     session = hold.user
     wrote = _changes_rows(statement, text, result)
@@ -69,30 +91,41 @@ def statement_ended(
     transaction = session.transaction
     if wrote:
         session.writes += 1
-        if transaction is not None and not _is_autocommit(connection):
+        if transaction is not None and not is_autocommit(connection):
             transaction.writes += 1
-            transaction.first_write_ns = transaction.first_write_ns or hold.last_used_ns
+            if hold.changes_before is not None and not _inserts_for_certain(statement):
+                hold.unsure_write = (session, transaction)
+            if not transaction.first_write_ns:
+                transaction.first_write_ns = hold.last_used_ns
+                transaction.written_while_handling = error_is_handled()
 
 
 @guarded
-def statement_failed(hold: ConnectionHold, error: BaseException) -> None:
+def statement_failed(connection: Connection, hold: ConnectionHold, error: BaseException) -> None:
     """Note that a statement raised, with the name of the error alone."""
-    _note_end(hold)
+    _note_end(connection, hold)
     session = hold.user
     if session is None:
         hold.statements += 1
     else:
         session.statements += 1
-        if session.transaction is not None:
-            session.transaction.error = type(error).__name__
+        transaction = session.transaction
+        if transaction is not None:
+            statement_refused(session, error)
+            if transaction.error is None:
+                transaction.error = type(error).__name__
+                transaction.failed_at = capture_application(walk(sys._getframe(2)))
 
 
-def _note_end(hold: ConnectionHold) -> None:
-    now_ns = hold.owner.recorder.clock()
+def _note_end(connection: Connection, hold: ConnectionHold) -> None:
+    recorder = hold.owner.recorder
+    hold.last_used_ns = now_ns = recorder.clock()
     if hold.running_since_ns:
-        hold.busy_ns += now_ns - hold.running_since_ns
+        ran_ns = now_ns - hold.running_since_ns
+        hold.busy_ns += ran_ns
         hold.running_since_ns = 0
-    hold.last_used_ns = now_ns
+        if ran_ns >= recorder.loop_blocked_ns:
+            worked_long(hold.owner, ran_ns, connection.dialect.is_async, False)
 
 
 def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
@@ -146,7 +179,7 @@ def _own_text(statement: Any) -> str | None:
     return statement if isinstance(statement, str) else None
 
 
-def _is_autocommit(connection: Connection) -> bool:
+def is_autocommit(connection: Connection) -> bool:
     """Return whether the driver commits each statement by itself.
 
     The isolation level of `create_engine` is kept by the dialect alone
@@ -161,12 +194,12 @@ def _is_autocommit(connection: Connection) -> bool:
 def _wrap_execution(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def execute(self: Connection, statement: Any, *arguments: Any, **options: Any) -> Any:
-        hold = statement_began(self)
+        hold = statement_began(self, statement)
         try:
             result = original(self, statement, *arguments, **options)
         except BaseException as error:
             if hold is not None:
-                statement_failed(hold, error)
+                statement_failed(self, hold, error)
             raise
         statement_ended(self, hold, statement, result)
         return result

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import create_engine
 
 import sessionwatch
-from demo_app.application import create_app
+from demo_app.application import create_variant_app
 from demo_app.database import enforce_foreign_keys
 from demo_app.variants import Variant
 
@@ -46,12 +46,7 @@ def variant_application(variant: Variant) -> BuildApplication:
     """Return what makes the demo app with that variant's `get_db`."""
 
     def build(create_session: Any) -> Any:
-        return create_app(
-            variant.build(create_session),
-            scope=variant.scope,
-            is_async=variant.is_async,
-            create_session=create_session,
-        )
+        return create_variant_app(variant, create_session)
 
     return build
 

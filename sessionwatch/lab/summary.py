@@ -64,6 +64,7 @@ def verdict_of(cells: list[CellResult]) -> str:
         _part(cells, "acknowledged-lost", "says 200 before a commit that fails"),
         _part(cells, "lost", "loses accepted work in {}"),
         _part(own, "half-done", "saves half of the work in {}"),
+        _part(own, "kept", "answers an error and keeps the work in {}"),
         _part(cells, "refused", "refuses requests in a burst"),
     ]
     said = [part for part in parts if part]
@@ -102,7 +103,7 @@ def worst_finding(cells: list[CellResult]) -> dict[str, Any] | None:
     """Return the gravest finding with the scenarios it was seen in, or None without any.
 
     What the variant does comes before what a handler or a late stream does, then severity, then
-    the class of evidence, then the number of scenarios.
+    the number of scenarios, then the class of evidence.
     """
     seen: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
     for cell in cells:
@@ -113,7 +114,8 @@ def worst_finding(cells: list[CellResult]) -> dict[str, Any] | None:
         return None
 
     def order(pair: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
-        return (*_gravity(pair), len(seen[_kind(pair[1])]))
+        own, severity, evidence = _gravity(pair)
+        return own, severity, len(seen[_kind(pair[1])]), evidence
 
     scenario, finding = max(candidates, key=order)
     others = list(dict.fromkeys(name for name, _ in seen[_kind(finding)]))

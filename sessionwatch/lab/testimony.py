@@ -102,6 +102,11 @@ class Proven:
         """Whether it was lost because the database refused the commit after the response."""
         return self.lost and "IntegrityError" in self.errors_after_success
 
+    @property
+    def kept_despite_error(self) -> bool:
+        """Whether the client was told of an error and what was written is kept all the same."""
+        return self.kept and (self.status or 0) >= 400
+
 
 def prove(status: int | None, settled: Mapping[str, Any], collected: Mapping[str, Any]) -> Proven:
     """Put together a cell's proof from the client's status and the worker's two answers."""

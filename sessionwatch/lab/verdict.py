@@ -75,10 +75,12 @@ def _compare_work(recorded: Recorded, proven: Proven) -> list[Comparison]:
     """Compare what became of one request's work.
 
     An audit row without its order is half-done work (SW202) when the order was dropped after the
-    row was committed, and plainly lost work when before. The rows can't tell which, so there the
-    watch may say either.
+    row was committed, and plainly lost work when before. What was kept though the request failed
+    after the commit is half-done for the watch, and may be whole by itself. The rows can't tell
+    which, so there the watch may say either.
     """
-    half_done = proven.half_done or (proven.audit_orphaned and recorded.half_done > 0)
+    either = proven.audit_orphaned or proven.kept_despite_error
+    half_done = proven.half_done or (either and recorded.half_done > 0)
     return [
         Comparison(
             "connections that only the GC returned",
@@ -130,6 +132,7 @@ PROBLEMS = {
     "acknowledged-lost": "the client is told success, then the commit fails and the work is gone",
     "lost": "the client is told success, and the work is not in the database",
     "half-done": "half of the work is in the database",
+    "kept": "the client is told of an error, and the work is in the database all the same",
     "refused": "requests are refused for want of a connection or a lock",
     "late": "the client is told success before the work is committed",
 }
@@ -144,7 +147,8 @@ def problems_of(proven: Proven, burst: BurstAnswer | None) -> tuple[str, ...]:
         "acknowledged-lost": proven.lost_by_commit,
         "lost": proven.lost and not proven.lost_by_commit,
         "half-done": proven.half_done or proven.audit_orphaned,
+        "kept": proven.kept_despite_error and not proven.half_done,
         "refused": burst is not None and burst.refused > 0,
-        "late": proven.late,
+        "late": proven.late and not proven.kept_despite_error,
     }
     return tuple(problem for problem in PROBLEMS if seen[problem])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from sessionwatch.records.mark import MARKS
 from sessionwatch.rules.rule import Finding, Severity
 
 LOGGER = logging.getLogger("sessionwatch")
@@ -24,6 +26,24 @@ def log_finding(finding: Finding, count: int) -> None:
         _log(_LEVELS[finding.severity], finding_text(finding, count))
 
 
+def log_resolution(finding: Finding, how: str) -> None:
+    """Log that a suspect was no more than slow."""
+    place = f" opened at {finding.place}" if finding.place is not None else ""
+    _log(
+        logging.INFO,
+        f"{finding.code} {finding.rule.title} resolved: {finding.owner.label}{place}: {how}",
+    )
+
+
+def log_unknown_mark(mark: object) -> None:
+    """Log that what stands on a session means nothing."""
+    known = ", ".join(repr(each) for each in MARKS)
+    _log(
+        logging.WARNING,
+        f'session.info["sessionwatch"] is {mark!r}, which is ignored; use one of {known}',
+    )
+
+
 def log_failure(hook: str) -> None:
     """Log the exception of ours that is being handled."""
     _log(
@@ -31,6 +51,13 @@ def log_failure(hook: str) -> None:
         f"sessionwatch failed in {hook} and goes on without it; please report this",
         with_exception=True,
     )
+
+
+def log_unused_ignores(entries: Mapping[str, Sequence[str]]) -> None:
+    """Log in one line the ignore entries that matched nothing, by the place where they stand."""
+    if entries:
+        places = "; ".join(f"{', '.join(each)} from {place}" for place, each in entries.items())
+        _log(logging.WARNING, f"these ignores matched no finding: remove {places}")
 
 
 def _log(level: int, text: str, *, with_exception: bool = False) -> None:

@@ -17,7 +17,7 @@ def plain_owner(owner: Owner) -> dict[str, Any]:
     return {
         "kind": owner.kind,
         "name": owner.label,
-        "route": owner.label if owner.kind in ("request", "websocket") else None,
+        "route": owner.label if owner.is_served else None,
         "status": owner.status,
         "error": owner.error,
         "cancelled": owner.cancelled,
@@ -30,6 +30,9 @@ def plain_finding(entry: FindingEntry) -> dict[str, Any]:
     details = dict(finding.details)
     if entry.returned_later:
         details["returned_later"] = entry.returned_later
+    if entry.resolved:
+        details["resolved"] = entry.resolved
+        details["resolution"] = entry.resolution
     return {
         "code": finding.code,
         "name": finding.name,
@@ -79,8 +82,10 @@ def plain_pool(pool: PoolRecord) -> dict[str, Any]:
         "checked_out": len(pool.holds),
         "checkouts": checkouts,
         "checkins": checkins,
+        "waits": pool.waits,
         "timeouts": pool.timeouts,
         "held_seconds": held_ns / 1e9,
+        "waited_seconds": pool.waited_ns / 1e9,
     }
 
 

@@ -6,12 +6,14 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.counts import Counts
+from sessionwatch.records.mark import LONG_LIVED
 
 if TYPE_CHECKING:
     from sessionwatch.records.owner import Owner
     from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.session import SessionRecord
     from sessionwatch.records.stack import Stack
+    from sessionwatch.records.transaction import TransactionRecord
 
 
 class ConnectionHold:
@@ -20,6 +22,7 @@ class ConnectionHold:
     __slots__ = (
         "borrowers",
         "busy_ns",
+        "changes_before",
         "checked_out_at",
         "checked_out_ns",
         "last_used_ns",
@@ -29,9 +32,13 @@ class ConnectionHold:
         "reclaimed",
         "reported",
         "returned_ns",
+        "running_in",
         "running_since_ns",
         "session",
         "statements",
+        "taken_in",
+        "terminated",
+        "unsure_write",
         "writes",
     )
 
@@ -42,6 +49,7 @@ class ConnectionHold:
         proxy: weakref.ref[Any],
         checked_out_ns: int,
         checked_out_at: Stack | None,
+        taken_in: Any = None,
     ) -> None:
         self.owner = owner
         self.pool = pool
@@ -52,7 +60,11 @@ class ConnectionHold:
         self.borrowers: list[SessionRecord] | None = None
         self.reported: Any = None
         self.returned_ns = 0
-        self.reclaimed = False
+        self.reclaimed = self.terminated = False
+        self.taken_in = taken_in
+        self.running_in: Any = None
+        self.changes_before: int | None = None
+        self.unsure_write: tuple[SessionRecord, TransactionRecord] | None = None
         self.busy_ns = 0
         self.running_since_ns = 0
         self.statements = self.writes = 0
@@ -68,6 +80,25 @@ class ConnectionHold:
         if self.borrowers:
             return self.borrowers[-1]
         return self.session
+
+    @property
+    def description(self) -> str:
+        """The connection in words that the place it was opened at may follow."""
+        if self.session is not None:
+            return "the connection of the session opened"
+        return "the connection checked out"
+
+    @property
+    def is_deliberate(self) -> bool:
+        """Whether somebody said that the session is to stay open for long."""
+        session = self.session
+        return session is not None and session.mark == LONG_LIVED
+
+    def idle_since_use_ns(self, now_ns: int) -> int:
+        """Return the time since the last statement ended, or the checkout; 0 while one runs."""
+        if self.running_since_ns or self.returned_ns:
+            return 0
+        return now_ns - self.last_used_ns
 
     def held_ns(self, now_ns: int) -> int:
         """Return how long the connection has been out, or was."""
@@ -94,6 +125,7 @@ class ConnectionHold:
         else:
             session.checkins += 1
             session.reclaimed += reclaimed
+            session.terminated += self.terminated
             session.held_ns += held_ns
             session.idle_ns += max(0, held_ns - self.busy_ns)
             if not reclaimed and session.holds and self in session.holds:

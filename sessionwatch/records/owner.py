@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.recorder import Recorder
     from sessionwatch.records.session import SessionRecord
     from sessionwatch.records.transaction import TransactionRecord
@@ -19,15 +20,30 @@ MANY_OF_ONE_OWNER = 256
 """How many sessions or connections an owner may have until those done with are summed up early."""
 
 
+def _is_mere_end(error: BaseException) -> bool:
+    """Whether an exception says that the client has gone, or that a script has done its work.
+
+    The classes are Starlette's, in starlette/websockets.py and starlette/requests.py.
+    """
+    if isinstance(error, SystemExit):
+        return error.code in (None, 0)
+    return type(error).__name__ in ("WebSocketDisconnect", "ClientDisconnect")
+
+
+NOTHING_ALLOWED: frozenset[str] = frozenset()
+
+
 class Owner:
     """A request, a job or the process; the times are in nanoseconds, 0 for never."""
 
     __slots__ = (
         "__weakref__",
+        "allowed",
         "cancelled",
         "ended_ns",
         "endpoint",
         "error",
+        "find_allowed",
         "holds",
         "judged",
         "kind",
@@ -41,6 +57,7 @@ class Owner:
         "started_ns",
         "status",
         "task",
+        "waited_for",
     )
 
     def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
@@ -57,8 +74,11 @@ class Owner:
         self.sessions: dict[SessionRecord, None] = {}
         self.holds: dict[ConnectionHold, None] = {}
         self.task: Any = None
+        self.waited_for: PoolRecord | None = None
         self.endpoint: CodeType | None = None
         self.locate: Callable[[], str | None] | None = None
+        self.allowed: frozenset[str] = NOTHING_ALLOWED
+        self.find_allowed: Callable[[], frozenset[str]] | None = None
 
     @property
     def label(self) -> str:
@@ -75,13 +95,25 @@ class Owner:
         """Note the end, and let go of everything that belongs to the application."""
         self.route = self.label
         self.ended_ns = now_ns
-        self.locate = self.task = None
+        if self.find_allowed is not None:
+            self.allowed |= self.find_allowed()
+        self.locate = self.task = self.find_allowed = None
+
+    def allows(self, code: str) -> bool:
+        """Whether the owner does on purpose what this rule looks for."""
+        found = self.find_allowed
+        return code in self.allowed or (found is not None and code in found())
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the owner is a request or WebSocket, rather than a job, a test or the process."""
+        return self.kind in ("request", "websocket")
 
     def note_failure(self, error: BaseException) -> None:
         """Note what the owner raised, by the name of the class alone."""
         if isinstance(error, CancelledError):
             self.cancelled = True
-        else:
+        elif not _is_mere_end(error):
             self.error = type(error).__name__
 
     @property
@@ -102,12 +134,17 @@ class Owner:
         return not self.failed
 
     @property
+    def is_streaming(self) -> bool:
+        """Whether the response has begun and its last byte has not been sent."""
+        return self.response_started_ns > 0 and not self.response_completed_ns and not self.ended_ns
+
+    @property
     def uneventful(self) -> bool:
         """Whether all sessions are closed and none wrote, so that no rule needs to look."""
         if self.holds:
             return False
         for session in self.sessions:
-            if not session.closed_ns or session.transactions or session.reclaimed:
+            if not session.closed_ns or session.transactions or session.settled_badly:
                 return False
         return True
 

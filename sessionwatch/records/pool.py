@@ -27,6 +27,8 @@ class PoolRecord:
         "name",
         "size",
         "timeouts",
+        "waited_ns",
+        "waits",
     )
 
     def __init__(
@@ -41,7 +43,7 @@ class PoolRecord:
         self.size = size
         self.max_overflow = max_overflow
         self.holds: dict[ConnectionHold, None] = {}
-        self.timeouts = 0
+        self.timeouts = self.waits = self.waited_ns = 0
         self._checkins = 0
         self._held_ns = 0
         self._returned: deque[int] = deque()
@@ -65,6 +67,12 @@ class PoolRecord:
         self.holds[hold] = None
         if len(self._returned) > _RETURNS_BETWEEN_SUMS:
             self._sum_returns()
+
+    def waited(self, waited_ns: int) -> None:
+        """Count a checkout that began when the pool had nothing left to give."""
+        with self._lock:
+            self.waits += 1
+            self.waited_ns += waited_ns
 
     def returned(self, hold: ConnectionHold) -> None:
         """Note a return; atomic steps only, as the garbage collector calls it anywhere."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.incident import Incident
     from sessionwatch.records.owner import Owner
     from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.session import SessionRecord
@@ -34,6 +35,12 @@ class Recorder(Protocol):
     """Reads a stack, and tells whether a scoped registry stands in it."""
     process_owner: Owner
     """Whom sessions belong to that nobody else owns."""
+    loop_blocked_ns: int
+    """How long work may block the event loop before it is told of."""
+    watches_outbound: bool
+    """Whether HTTP requests in transactions are told of."""
+    engines_made: dict[str, Stack]
+    """Where requests created the first engine of each URL."""
 
     @property
     def only(self) -> Narrowing | None:
@@ -41,6 +48,9 @@ class Recorder(Protocol):
 
     def session_opened_late(self, session: SessionRecord) -> None:
         """Take a session that was opened after its owner had been judged."""
+
+    def active_owners(self) -> int:
+        """Return how many owners are under way."""
 
     def tidy(self) -> None:
         """Judge what has been collected, if there is much of it."""
@@ -59,6 +69,12 @@ class Recorder(Protocol):
 
     def pool_timed_out(self, owner: Owner, pool: PoolRecord, waited_ns: int, at: Stack) -> None:
         """Take a checkout that waited in vain."""
+
+    def incident(self, incident: Incident) -> None:
+        """Take what is to be judged at once, by the rule for its class."""
+
+    def unknown_mark(self, mark: Any) -> None:
+        """Take a mark on a session that means nothing."""
 
     def hook_failed(self, hook: str) -> None:
         """Take an exception of a hook of ours; called while it is handled."""

@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.counts import Counts
+from sessionwatch.records.mark import AUDIT
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
 
 if TYPE_CHECKING:
@@ -23,21 +24,28 @@ class SessionRecord:
     __slots__ = (
         "checkins",
         "checkouts",
+        "closed_by_another",
         "closed_ns",
         "collected",
         "committed",
         "discarded",
         "flushes",
         "folded",
+        "guest",
+        "handed_on",
         "held_ns",
         "holds",
         "idle_ns",
         "last_ended",
         "last_used_ns",
         "late",
+        "late_use_seen",
         "lent",
+        "mark",
         "opened_at",
+        "opened_in",
         "opened_ns",
+        "overlap_seen",
         "owner",
         "reclaimed",
         "reference",
@@ -46,9 +54,11 @@ class SessionRecord:
         "rolled_back",
         "savepoints_released",
         "scoped",
+        "sharing_seen",
         "statement",
         "statements",
         "task",
+        "terminated",
         "transaction",
         "transactions",
         "writes",
@@ -62,9 +72,14 @@ class SessionRecord:
         self.closed_ns = 0
         self.collected = False
         self.folded = False
-        self.reclaimed = 0
+        self.reclaimed = self.terminated = 0
         self.reopened = False
         self.late = False
+        self.mark: str | None = None
+        self.opened_in = 0
+        self.closed_by_another = self.late_use_seen = self.overlap_seen = self.handed_on = False
+        self.guest: Owner | None = None
+        self.sharing_seen: Owner | None = None
         self.reference: weakref.ref[Any] | None = None
         self.reported: Any = None
         self.task: weakref.ref[Any] | None = None
@@ -88,6 +103,16 @@ class SessionRecord:
     def settled(self) -> bool:
         """Whether the session is closed or gone."""
         return self.closed_ns > 0 or self.collected
+
+    @property
+    def settled_badly(self) -> bool:
+        """Whether a connection came back by the garbage collector, or was thrown away."""
+        return self.reclaimed > 0 or self.terminated > 0
+
+    @property
+    def is_audit(self) -> bool:
+        """Whether its commits are meant to survive whatever becomes of the owner's work."""
+        return self.mark == AUDIT
 
     @property
     def nothing_lost(self) -> bool:
@@ -127,8 +152,11 @@ class SessionRecord:
             written.append(current)
         return written
 
-    def end_transaction(self, now_ns: int) -> None:
-        """Settle the root transaction: what nobody committed or rolled back is discarded."""
+    def end_transaction(self, now_ns: int, *, given_up: bool = False) -> None:
+        """Settle the root transaction: what nobody committed or rolled back is discarded.
+
+        It is `given_up` where that happens because of an error.
+        """
         transaction = self.transaction
         if transaction is None:
             return
@@ -140,9 +168,10 @@ class SessionRecord:
         self.lent = None
         if transaction.outcome is Outcome.OPEN:
             transaction.outcome = Outcome.DISCARDED
+            transaction.given_up = given_up
             transaction.ended_ns = now_ns
             self.discarded += transaction.at_stake
-        if transaction.writes or transaction.error:
+        if transaction.writes or transaction.error or transaction.orphaned_writes:
             self.keep(transaction)
 
     def rolled_back_explicitly(self) -> None:

@@ -32,15 +32,22 @@ class TransactionRecord:
     __slots__ = (
         "began_ns",
         "commit_attempted_ns",
+        "dependency_exit",
         "ended_by",
         "ended_ns",
         "error",
+        "failed_at",
         "first_write_ns",
+        "given_up",
         "joined",
+        "orphaned_writes",
         "outcome",
+        "released_writes",
         "rollback_seen",
         "savepoints",
+        "served",
         "writes",
+        "written_while_handling",
     )
 
     def __init__(self, began_ns: int) -> None:
@@ -55,6 +62,10 @@ class TransactionRecord:
         self.joined = Joining.NOT
         self.rollback_seen = False
         self.savepoints: list[Savepoint] | None = None
+        self.released_writes = self.orphaned_writes = 0
+        self.failed_at: Stack = NO_STACK
+        self.dependency_exit = self.served = False
+        self.given_up = self.written_while_handling = False
 
     @property
     def at_stake(self) -> bool:
@@ -76,21 +87,40 @@ class TransactionRecord:
         """Whether a commit was tried and did not come through."""
         return self.commit_attempted_ns > 0 and self.outcome is not Outcome.COMMITTED
 
+    def take_back_write(self) -> None:
+        """Uncount a write that turned out to have changed no row."""
+        self.writes -= 1
+        if self.writes <= 0:
+            self.writes = self.first_write_ns = 0
+
     def begin_savepoint(self) -> None:
         """Remember how many writes there were, in case the savepoint is rolled back."""
         if self.savepoints is None:
             self.savepoints = []
-        self.savepoints.append(Savepoint(self.writes))
+        self.savepoints.append(Savepoint(self.writes, self.orphaned_writes))
 
     def release_savepoint(self) -> None:
         """Note that the innermost savepoint keeps its writes."""
         if self.savepoints:
             self.savepoints[-1].released = True
+            self.released_writes += self.writes - self.savepoints[-1].writes_before
+
+    def roll_back_savepoint(self) -> None:
+        """Note that the innermost savepoint is rolled back on purpose, with what it holds."""
+        if self.savepoints:
+            self.savepoints[-1].rolled_back = True
 
     def end_savepoint(self) -> None:
-        """Forget the innermost savepoint, and its writes unless it was released."""
+        """Forget the innermost savepoint, and its writes unless it was released.
+
+        Writes of a savepoint that was neither released nor rolled back are orphaned.
+        """
         if self.savepoints:
             savepoint = self.savepoints.pop()
+            if savepoint.rolled_back:
+                self.orphaned_writes = savepoint.orphaned_before
+            elif not savepoint.released:
+                self.orphaned_writes += self.writes - savepoint.writes_before
             if not savepoint.released:
                 self.writes = savepoint.writes_before
 
@@ -98,8 +128,9 @@ class TransactionRecord:
 class Savepoint:
     """A savepoint that is open now."""
 
-    __slots__ = ("released", "writes_before")
+    __slots__ = ("orphaned_before", "released", "rolled_back", "writes_before")
 
-    def __init__(self, writes_before: int) -> None:
+    def __init__(self, writes_before: int, orphaned_before: int) -> None:
         self.writes_before = writes_before
-        self.released = False
+        self.orphaned_before = orphaned_before
+        self.released = self.rolled_back = False

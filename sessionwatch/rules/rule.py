@@ -48,6 +48,14 @@ class Rule:
     severity: Severity
     cause: str
     fix: str
+    fine: str
+    """When what the rule looks for is no fault."""
+    broken: str
+    """A minimal program that has the fault, but for the prelude that all have in common."""
+    correct: str
+    """The same program without it."""
+    opt_in: bool = False
+    """Whether it is off until its whole code is named in `select` or `extend_select`."""
 
     @property
     def title(self) -> str:
@@ -66,6 +74,7 @@ class Rule:
         details: dict[str, Any] | None = None,
         fix: str | None = None,
         leaked: SessionRecord | ConnectionHold | None = None,
+        subject: str = "",
     ) -> Finding:
         """Return a finding of this rule; `what` ends the first line of its message."""
         return Finding(
@@ -79,6 +88,7 @@ class Rule:
             related=related,
             details=details or {},
             leaked=leaked,
+            subject=subject,
         )
 
 
@@ -101,6 +111,8 @@ class Finding:
     details: dict[str, Any] = field(default_factory=dict)
     leaked: SessionRecord | ConnectionHold | None = None
     """What is still out, and whose return would be news."""
+    subject: str = ""
+    """What it is about where that is not its owner: the name of a pool."""
 
     @property
     def code(self) -> str:
@@ -120,7 +132,7 @@ class Finding:
     @property
     def key(self) -> FindingKey:
         """What this finding is counted under."""
-        return self.code, self.severity, self.owner.label, self.place
+        return self.code, self.severity, self.subject or self.owner.label, self.place
 
 
 def plural(number: int, word: str) -> str:

@@ -4,9 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sessionwatch.records.mark import LONG_LIVED
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+_BROKEN = """\
+def get_db():
+    db = SessionLocal()
+    yield db
+    db.close()  # not reached when the handler raises
+
+
+@app.get("/items/first")
+def read_first_item(db: Session = Depends(get_db)):
+    if db.get(Item, 1) is None:
+        raise HTTPException(404)
+    return {}
+"""
+
+_CORRECT = """\
+def get_db():
+    db = SessionLocal()
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+@app.get("/items/first")
+def read_first_item(db: Session = Depends(get_db)):
+    if db.get(Item, 1) is None:
+        raise HTTPException(404)
+    return {}
+"""
 
 RULE = Rule(
     code="SW101",
@@ -14,14 +45,20 @@ RULE = Rule(
     evidence=Evidence.PROOF,
     severity=Severity.ERROR,
     cause=(
-        "Nothing closed the session on the way that this owner took, most often because the close "
-        "stands after the yield of a dependency without a finally, or because nothing closes it "
-        "at all. The connection stays out until the cyclic garbage collector happens to run."
+        "Nothing closed the session on the way that this owner took. Most often the close stands "
+        "after the yield of a dependency without a finally, or nothing closes it at all. The "
+        "connection stays out until the cyclic garbage collector happens to run."
     ),
     fix=(
         "Close the session on every way out: `with SessionLocal() as session: yield session`, or "
         "`try: yield session` and `finally: session.close()`."
     ),
+    fine=(
+        "Never for a session of a request. One that is meant to outlive whoever is judged, such as "
+        "that of a worker in the background, is to be opened by the worker itself."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 _FIX_OF_A_REOPENED_SESSION = (
@@ -36,7 +73,7 @@ def check(owner: Owner) -> Iterator[Finding]:
     for session in list(owner.sessions):
         yield from check_session(session)
     for hold in list(owner.holds):
-        if not hold.returned_ns:
+        if not hold.returned_ns and not owner.cancelled:
             yield RULE.finding(
                 owner,
                 f"{owner.label} checked out a connection{at(hold.checked_out_at)} and never "
@@ -50,7 +87,7 @@ def check(owner: Owner) -> Iterator[Finding]:
 def check_session(session: SessionRecord) -> Iterator[Finding]:
     """Judge one session that nobody can be expected to close any more."""
     owner, holds = session.owner, session.connections_out()
-    if session.settled or not holds:
+    if session.settled or not holds or owner.cancelled or session.mark == LONG_LIVED:
         return
     is_or_are = "is" if len(holds) == 1 else "are"
     what = (

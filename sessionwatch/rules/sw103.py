@@ -9,6 +9,27 @@ from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
+_BROKEN = """\
+def count_items():
+    return len(SessionLocal().scalars(select(Item)).all())
+
+
+def main():
+    count_items()
+    gc.collect()  # as Python does by itself, sooner or later
+"""
+
+_CORRECT = """\
+def count_items():
+    with SessionLocal() as db:
+        return len(db.scalars(select(Item)).all())
+
+
+def main():
+    count_items()
+    gc.collect()
+"""
+
 RULE = Rule(
     code="SW103",
     name="gc-reclaimed",
@@ -22,6 +43,12 @@ RULE = Rule(
         "Close the session explicitly, with `with` or in a `finally`; what the garbage collector "
         "happens to tidy up today leaks on the next version, or under load."
     ),
+    fine=(
+        "In a script that ends at once, where nobody misses the connection. Anywhere else it works "
+        "by luck."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 

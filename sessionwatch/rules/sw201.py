@@ -7,6 +7,28 @@ from collections.abc import Iterator
 from sessionwatch.records.owner import Owner
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
+_BROKEN = """\
+@app.post("/orders")
+def order():
+    with SessionLocal() as db:
+        db.add(Item(name="lamp"))
+        db.commit()
+        db.add(Item(name="bulb"))
+        db.commit()
+    return {}
+"""
+
+_CORRECT = """\
+@app.post("/orders")
+def order():
+    with SessionLocal() as db:
+        db.add(Item(name="lamp"))
+        db.flush()
+        db.add(Item(name="bulb"))
+        db.commit()
+    return {}
+"""
+
 RULE = Rule(
     code="SW201",
     name="split-unit-of-work",
@@ -17,6 +39,12 @@ RULE = Rule(
         "the commits would have left the first part saved and the rest not (SW202)."
     ),
     fix="Commit once, at the end of the unit of work; use `flush()` where an id is needed before.",
+    fine=(
+        "Steps that shall stay when a later one fails: an audit record, an attempt that is "
+        "counted, a job that saves its progress batch by batch."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 
@@ -28,6 +56,7 @@ def check(owner: Owner) -> Iterator[Finding]:
         (session, transaction)
         for session, transaction in owner.written_transactions()
         if transaction.saved_writes
+        and not session.is_audit
         and not 0 < owner.response_started_ns <= transaction.first_write_ns
     ]
     if len(commits) < 2:

@@ -7,8 +7,36 @@ from collections.abc import Iterator
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Outcome, TransactionRecord
-from sessionwatch.rules import sw301
+from sessionwatch.rules import sw205, sw301
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+_BROKEN = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db)):
+    item = Item(name="lamp")
+    db.add(item)
+    db.flush()
+    return {"id": item.id}
+"""
+
+_CORRECT = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db)):
+    item = Item(name="lamp")
+    db.add(item)
+    db.commit()
+    return {"id": item.id}
+"""
 
 RULE = Rule(
     code="SW203",
@@ -23,6 +51,12 @@ RULE = Rule(
         "Commit before the session is closed: in the handler, or in the dependency after the "
         "yield, with a rollback when an exception comes."
     ),
+    fine=(
+        "A dry run, which writes in order to throw it away. Call `session.rollback()` there: it "
+        "says so, and is never reported."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 
@@ -42,7 +76,14 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
         return
     for transaction in session.written_transactions():
         discarded = transaction.at_stake and transaction.outcome is Outcome.DISCARDED
-        if not discarded or _went_with(session, transaction) or sw301.lost(owner, transaction):
+        if (
+            not discarded
+            or _is_answered_for(owner, transaction)
+            or _went_with(session, transaction)
+            or sw301.lost(owner, transaction)
+        ):
+            continue
+        if sw205.lost_with_root(session, transaction):
             continue
         yield RULE.finding(
             owner,
@@ -51,6 +92,11 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
             session.opened_at,
             details={"writes": transaction.writes},
         )
+
+
+def _is_answered_for(owner: Owner, transaction: TransactionRecord) -> bool:
+    """Whether an error took the work along before the answer, which may have told of it."""
+    return transaction.given_up and not 0 < owner.response_started_ns <= transaction.ended_ns
 
 
 def _went_with(session: SessionRecord, transaction: TransactionRecord) -> bool:

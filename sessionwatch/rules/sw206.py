@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import TransactionRecord
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+
+_BROKEN = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+        db.commit()
+
+
+@app.post("/orders")
+def order(db: Session = Depends(get_db)):
+    db.add(Item(name="lamp"))
+    db.flush()
+    try:
+        raise ConnectionError("the payment service does not answer")
+    except ConnectionError as error:
+        return JSONResponse({"detail": str(error)}, status_code=502)
+"""
+
+_CORRECT = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+        db.commit()
+
+
+@app.post("/orders")
+def order(db: Session = Depends(get_db)):
+    db.add(Item(name="lamp"))
+    db.flush()
+    try:
+        raise ConnectionError("the payment service does not answer")
+    except ConnectionError as error:
+        raise HTTPException(502, str(error)) from error
+"""
 
 RULE = Rule(
     code="SW206",
@@ -23,6 +56,12 @@ RULE = Rule(
         "Raise (an HTTPException, or the error itself) so that the dependency rolls back, or call "
         "`session.rollback()` before returning the error response."
     ),
+    fine=(
+        "What was written belongs to the refusal that the client was told of, such as the record "
+        "of a payment that was declined."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 
@@ -51,19 +90,13 @@ def swallowed(owner: Owner, session: SessionRecord, transaction: TransactionReco
         and (owner.status or 0) >= 400
         and owner.error is None
         and transaction.saved_writes
-        and (_after_response(owner, transaction) or _by_its_opener(owner, session, transaction))
+        and not session.is_audit
+        and (_after_response(owner, transaction) or transaction.dependency_exit)
     )
 
 
 def _after_response(owner: Owner, transaction: TransactionRecord) -> bool:
-    return transaction.first_write_ns < owner.response_started_ns < transaction.ended_ns
-
-
-def _by_its_opener(owner: Owner, session: SessionRecord, transaction: TransactionRecord) -> bool:
-    """Whether the generator that opened the session committed it, and not on the handler's call."""
-    opener = session.opened_at.code
-    if opener is None or opener is not transaction.ended_by.code:
-        return False
-    if any(code is owner.endpoint for code, _ in transaction.ended_by.raw):
-        return False
-    return bool(opener.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
+    return (
+        transaction.served
+        and transaction.first_write_ns < owner.response_started_ns < transaction.ended_ns
+    )

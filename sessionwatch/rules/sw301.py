@@ -10,6 +10,36 @@ from sessionwatch.records.transaction import TransactionRecord
 from sessionwatch.rules import sw206
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
 
+_BROKEN = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+        db.commit()  # the client has had its answer by now
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db)):
+    item = Item(name="lamp")
+    db.add(item)
+    db.flush()
+    return {"id": item.id}
+"""
+
+_CORRECT = """\
+def get_db():
+    with SessionLocal() as db:
+        yield db
+        db.commit()
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db, scope="function")):
+    item = Item(name="lamp")
+    db.add(item)
+    db.flush()
+    return {"id": item.id}
+"""
+
 RULE = Rule(
     code="SW301",
     name="commit-after-response",
@@ -24,6 +54,12 @@ RULE = Rule(
         'Inject the session with `Depends(get_db, scope="function")` (FastAPI 0.121 and newer), '
         "or commit in the handler before it returns."
     ),
+    fine=(
+        "Nobody relies on what was answered: a counter of visits, the time when somebody was last "
+        "seen. The client may then be told before the work is saved."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 
@@ -34,6 +70,7 @@ def check(owner: Owner) -> Iterator[Finding]:
             yield _lost(owner, session, transaction)
         elif (
             transaction.saved_writes
+            and transaction.served
             and _began_before_response(owner, transaction)
             and transaction.ended_ns > owner.response_started_ns
             and not sw206.swallowed(owner, session, transaction)

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.stack import Stack
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+from sessionwatch.rules.holders import Holders, count_holders, plain_holders
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
+
+_BROKEN = """\
+@app.get("/report")
+def report():
+    counts = []
+    for name in ("lamp", "bulb", "cable"):
+        db = SessionLocal()  # the third one finds the pool of two empty
+        query = select(Item).where(Item.name == name)
+        counts.append(len(db.scalars(query).all()))
+    return counts
+"""
+
+_CORRECT = """\
+@app.get("/report")
+def report():
+    counts = []
+    for name in ("lamp", "bulb", "cable"):
+        with SessionLocal() as db:
+            query = select(Item).where(Item.name == name)
+            counts.append(len(db.scalars(query).all()))
+    return counts
+"""
 
 RULE = Rule(
     code="SW501",
@@ -21,12 +43,18 @@ RULE = Rule(
         "when all are busy is the pool too small."
     ),
     fix="Fix the holders listed first, then size the pool for those that are busy.",
+    fine=(
+        "Where the pool is the limit that was chosen on purpose, all its connections are busy, and "
+        "whoever waits in vain is told so and tries again."
+    ),
+    broken=_BROKEN,
+    correct=_CORRECT,
 )
 
 
 def check(owner: Owner, pool: PoolRecord, waited_ns: int, waited_at: Stack) -> Finding:
     """Tell who holds the connections of a pool that a checkout has just waited for in vain."""
-    holders = Counter((_state(hold), _description(hold)) for hold in list(pool.holds))
+    holders = count_holders(list(pool.holds))
     states = Counter[str]()
     for (state, _), number in holders.items():
         states[state] += number
@@ -38,10 +66,7 @@ def check(owner: Owner, pool: PoolRecord, waited_ns: int, waited_at: Stack) -> F
         waited_at,
         details={
             "waited_seconds": waited_ns / 1e9,
-            "holders": [
-                {"state": state, "holder": description, "count": number}
-                for (state, description), number in holders.most_common()
-            ],
+            "holders": plain_holders(holders),
         },
     )
 
@@ -49,18 +74,7 @@ def check(owner: Owner, pool: PoolRecord, waited_ns: int, waited_at: Stack) -> F
 _STATES = ("leaked", "idle", "busy")
 
 
-def _state(hold: ConnectionHold) -> str:
-    """Leaked when its owner is over; else busy or idle, as a statement runs or not."""
-    if hold.owner.ended_ns:
-        return "leaked"
-    return "busy" if hold.running_since_ns else "idle"
-
-
-def _description(hold: ConnectionHold) -> str:
-    return f"{hold.owner.label}, opened{at(hold.opened_at)}"
-
-
-def _verdict(states: Counter[str], holders: Counter[tuple[str, str]]) -> str:
+def _verdict(states: Counter[str], holders: Holders) -> str:
     for state, advice in (("leaked", "fix this leak first"), ("idle", "held without a statement")):
         if states[state]:
             worst = max(

@@ -112,8 +112,10 @@ class SessionWatchPool(BaseModel):
     checked_out: int = Field(description="Connections that are out now.")
     checkouts: int = Field(description="Connections that were taken.")
     checkins: int = Field(description="Connections that came back, however they did.")
+    waits: int = Field(description="Checkouts that began when all connections were out.")
     timeouts: int = Field(description="Checkouts that waited in vain.")
     held_seconds: float = Field(description="How long those that came back were out, added up.")
+    waited_seconds: float = Field(description="How long checkouts waited, added up.")
 
 
 class SessionWatchInternalErrors(BaseModel):
@@ -136,6 +138,9 @@ class SessionWatchReport(BaseModel):
     settings: dict[str, Any] = Field(description="In force now, the token hidden.")
     internal_errors: SessionWatchInternalErrors = Field(
         description="What went wrong in sessionwatch itself."
+    )
+    unused_ignores: list[str] = Field(
+        description="Entries of `ignore` and `per_route_ignores` that no finding has matched yet."
     )
 
 

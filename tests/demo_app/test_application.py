@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import sessionmaker
 
-from demo_app.application import create_app
+from demo_app.application import create_variant_app
 from demo_app.database import enforce_foreign_keys
 from demo_app.models import create_tables, seed
 from demo_app.variants import find_variant
@@ -49,12 +49,7 @@ def ask(request, file):
             engine = create_engine(f"sqlite:///{file}")
             enforce_foreign_keys(engine)
             create_session = sessionmaker(engine)
-        app = create_app(
-            variant.build(create_session),
-            scope=variant.scope,
-            is_async=is_async,
-            create_session=create_session,
-        )
+        app = create_variant_app(variant, create_session)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         try:
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

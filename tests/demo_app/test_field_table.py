@@ -13,6 +13,11 @@ from demo_app.application import function_scope_supported
 from demo_app.async_variants import ASYNC_VARIANTS
 from demo_app.variants import VARIANTS, Variant
 
+# BaseHTTPMiddleware of Starlette 0.38 leaves a stream of its own open when the handler fails.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed <MemoryObjectReceiveStream:ResourceWarning"
+)
+
 FASTAPI = tuple(int(part) for part in fastapi.__version__.split(".")[:2])
 NOTHING_CALLED = ("", 1, 0)
 
@@ -26,6 +31,12 @@ HANDLER_SUCCEEDS = {
     "rollback-no-finally": ("rollback close", 0, 0),
     "no-yield": NOTHING_CALLED,
     "begin": ("close", 0, 1),
+    "with-session": ("close", 0, 0),
+    "http-middleware": ("commit close", 0, 1),
+    "middleware-commit": ("commit close", 0, 1),
+    "scoped-session": ("commit close", 0, 1),
+    "response-commit": ("commit close", 0, 1),
+    "decorator": ("commit close", 0, 1),
     "recommended": ("commit close", 0, 1),
 }
 HANDLER_FAILS = {
@@ -36,7 +47,21 @@ HANDLER_FAILS = {
     "rollback-no-finally": NOTHING_CALLED,
     "no-yield": NOTHING_CALLED,
     "begin": ("close", 0, 0),
+    "with-session": ("close", 0, 0),
+    "http-middleware": ("rollback close", 0, 0),
+    "middleware-commit": ("rollback close", 0, 0),
+    "scoped-session": ("rollback close", 0, 0),
+    "response-commit": ("rollback close", 0, 0),
+    "decorator": ("rollback close", 0, 0),
     "recommended": ("rollback close", 0, 0),
+}
+# An HTTPException is an answer when it comes to a middleware; the response model is asked for its
+# opinion when the handler, and what goes around it, is done.
+COMMITTED_ALL_THE_SAME = {
+    ("http-middleware", "http-exception"),
+    ("middleware-commit", "http-exception"),
+    ("scoped-session", "http-exception"),
+    ("decorator", "bad-response"),
 }
 DATABASE_REFUSES_THE_COMMIT = {
     "no-finally": ("close", 0, 0),
@@ -46,10 +71,18 @@ DATABASE_REFUSES_THE_COMMIT = {
     "rollback-no-finally": ("rollback close", 0, 0),
     "no-yield": NOTHING_CALLED,
     "begin": ("close", 0, 0),
+    "with-session": ("close", 0, 0),
+    "http-middleware": ("commit rollback close", 0, 0),
+    "middleware-commit": ("commit rollback close", 0, 0),
+    "scoped-session": ("commit rollback close", 0, 0),
+    "response-commit": ("commit rollback close", 0, 0),
+    "decorator": ("commit rollback close", 0, 0),
     "recommended": ("commit rollback close", 0, 0),
 }
 # `async_sessionmaker.begin()` gives the connection back but skips the close, unlike the sync one.
 ASYNC_BEGIN_IS_REFUSED_THE_COMMIT = ("", 0, 0)
+
+COMMITS_BEFORE_THE_ANSWER = ("http-middleware", "response-commit", "decorator")
 
 every_variant = pytest.mark.parametrize(
     "variant",
@@ -59,9 +92,9 @@ every_variant = pytest.mark.parametrize(
 
 
 def commits_before_the_answer(variant: Variant) -> bool:
-    """Whether a commit of the dependency can still change what the client is told."""
-    if variant.commits == "handler":
-        return False
+    """Whether a commit that nobody does in the handler can still change what the client is told."""
+    if variant.commits != "dependency":
+        return variant.key in COMMITS_BEFORE_THE_ANSWER
     return FASTAPI < (0, 118) or (variant.scope == "function" and function_scope_supported())
 
 
@@ -87,7 +120,9 @@ def test_the_handler_succeeds(variant, open_shop):
 def test_the_handler_fails_after_a_write(variant, path, expected_status, open_shop):
     shop = open_shop(variant)
     status, seen = shop.ask(f"/orders/{path}")
-    assert (status, seen) == (expected_status, HANDLER_FAILS[variant.key])
+    kept = (variant.key, path) in COMMITTED_ALL_THE_SAME
+    expected = ("commit close", 0, 1) if kept else HANDLER_FAILS[variant.key]
+    assert (status, seen) == (expected_status, expected)
     assert returned_by_the_collector(shop, variant, seen.out)
 
 

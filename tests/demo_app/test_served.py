@@ -8,6 +8,11 @@ import pytest
 from demo_app.application import function_scope_supported
 from demo_app.variants import Variant, find_variant
 
+# BaseHTTPMiddleware of Starlette 0.38 leaves a stream of its own open when the handler fails.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed <MemoryObjectReceiveStream:ResourceWarning"
+)
+
 FASTAPI = tuple(int(part) for part in fastapi.__version__.split(".")[:2])
 CLIENTS = 20
 

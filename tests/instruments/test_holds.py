@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import event, select, text
@@ -17,7 +16,7 @@ from sqlalchemy.pool import (
     StaticPool,
 )
 
-from sessionwatch.instruments.holds import _display_url
+from sessionwatch.instruments.holds import display_url
 
 ONE = select(1)
 POOLS = [QueuePool, NullPool, StaticPool, SingletonThreadPool, AssertionPool]
@@ -359,8 +358,7 @@ def test_pool_is_described(seen, make_engine, database_path):
 
 def test_pool_name_holds_no_secret():
     url = make_url("postgresql+psycopg://ann:secret@db.example/shop?sslpassword=hidden")
-    connection = SimpleNamespace(engine=SimpleNamespace(url=url))
-    assert _display_url(connection) == "postgresql+psycopg://db.example/shop"
+    assert display_url(url) == "postgresql+psycopg://db.example/shop"
 
 
 def test_pool_without_a_limit(seen, make_engine):

@@ -24,7 +24,8 @@ def _guarded_hooks():
                 closure = dict(
                     zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
                 )
-                yield name, closure["hook"]
+                if closure["hook"].cell_contents.__module__ == module.__name__:
+                    yield name, closure["hook"]
 
 
 HOOKS = dict(_guarded_hooks())

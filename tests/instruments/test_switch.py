@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 from sqlalchemy.pool import (
     AssertionPool,
@@ -27,6 +27,7 @@ CLASSES = (
     SessionTransaction,
     Connection,
     Engine,
+    Dialect,
     Pool,
     QueuePool,
     NullPool,

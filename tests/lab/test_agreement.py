@@ -2,18 +2,20 @@
 
 import os
 
+from demo_app.variants import VARIANTS
+
 
 def test_no_cell_of_the_sync_variants_disagrees(full_run):
     assert full_run.report["disagreements"] == []
     assert full_run.exit_status == 0
-    assert len(full_run.report["variants"]) == 8
+    assert len(full_run.report["variants"]) == len(VARIANTS)
     assert all(len(variant["cells"]) == 12 for variant in full_run.report["variants"])
 
 
 def test_no_cell_of_the_async_variants_disagrees(async_run):
     assert async_run.report["disagreements"] == []
     assert async_run.exit_status == 0
-    assert len(async_run.report["variants"]) == 8
+    assert len(async_run.report["variants"]) == len(VARIANTS)
 
 
 def test_an_async_leak_comes_back_through_the_collector(async_run):

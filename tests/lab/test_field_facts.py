@@ -14,8 +14,19 @@ CALLS = {
     "close-only": ("close", "close", "close"),
     "rollback-no-finally": ("rollback, close", NOTHING, "rollback, close"),
     "no-yield": (NOTHING, NOTHING, NOTHING),
+    "with-session": ("close", "close", "close"),
 }
 COMMITTING = ("full", "commit-unhandled")
+
+# For those that commit around the application or the handler: what the client is told when the
+# commit fails, whether the commit comes after the response, and what is kept in spite of an error.
+AROUND = {
+    "http-middleware": (500, False, {"http-exception"}),
+    "middleware-commit": (200, True, {"http-exception"}),
+    "scoped-session": (200, True, {"http-exception"}),
+    "response-commit": (500, False, set()),
+    "decorator": (500, False, {"bad-response"}),
+}
 
 
 def _out_when(calls: str) -> int:
@@ -71,6 +82,53 @@ def test_a_swallowed_error_is_committed_by_a_dependency_that_commits(full_run, v
     assert ("SW206" in full_run.codes(variant, "swallowed-transfer")) == half_done
 
 
+@pytest.mark.parametrize("variant", AROUND)
+def test_a_commit_around_it_fails_and_the_session_is_closed(full_run, variant):
+    status, is_late, _ = AROUND[variant]
+    cell = full_run.cell(variant, "commit-fails")
+
+    assert cell["proven"]["status"] == status
+    assert cell["proven"]["calls"] == ["commit, rollback, close"]
+    assert cell["problems"] == (["acknowledged-lost"] if is_late else [])
+    assert full_run.codes(variant, "commit-fails") == ({"SW301": "error"} if is_late else {})
+
+
+@pytest.mark.parametrize("variant", AROUND)
+def test_a_commit_around_it_succeeds(full_run, variant):
+    _, is_late, _ = AROUND[variant]
+    proven = full_run.proven(variant, "success")
+
+    assert proven["calls"] == ["commit, close"]
+    assert proven["late"] == is_late
+    assert full_run.codes(variant, "success") == ({"SW301": "warning"} if is_late else {})
+
+
+@pytest.mark.parametrize("variant", AROUND)
+@pytest.mark.parametrize("scenario", ERRORS)
+def test_some_keep_what_they_answer_an_error_to(full_run, variant, scenario):
+    is_kept = scenario in AROUND[variant][2]
+    cell = full_run.cell(variant, scenario)
+
+    assert cell["proven"]["status"] == STATUS[scenario]
+    assert cell["proven"]["calls"] == ["commit, close" if is_kept else "rollback, close"]
+    assert cell["problems"] == (["kept"] if is_kept else [])
+    assert bool(cell["findings"]) == is_kept
+
+
+@pytest.mark.parametrize("variant", AROUND)
+def test_sessionwatch_is_around_them_all(full_run, variant):
+    """Their sessions belong to the request, whose route is known."""
+    (finding,) = full_run.cell(variant, "split-transfer")["findings"]
+
+    assert finding["message"].startswith("SW202 partial commit: POST /transfer/split ")
+
+
+def test_only_a_commit_before_the_response_survives_every_scenario(full_run):
+    verdicts = {each["key"]: each["verdict"] for each in full_run.report["variants"]}
+
+    assert [key for key in verdicts if verdicts[key].startswith("sound")] == ["response-commit"]
+
+
 def test_the_full_variant_acknowledges_a_write_that_is_lost(full_run, commits_after_response):
     codes = full_run.codes("full", "commit-fails")
 
@@ -104,7 +162,7 @@ def test_a_leak_turns_away_requests_at_twice_the_pool(full_run, variant):
     assert full_run.codes(variant, "burst")["SW501"] == "error"
 
 
-@pytest.mark.parametrize("variant", ["full", "close-only", "begin", "recommended"])
+@pytest.mark.parametrize("variant", ["full", "close-only", "begin", *AROUND, "recommended"])
 def test_a_burst_is_served_whole_where_every_session_is_closed(full_run, variant):
     cell = full_run.cell(variant, "burst")
 

@@ -65,6 +65,10 @@ def test_what_was_not_measured_has_no_number():
             "says 200 before a commit that fails, loses accepted work in success",
         ),
         (
+            [cell("http-exception", "kept"), cell("swallowed-transfer", "kept")],
+            "answers an error and keeps the work in http-exception",
+        ),
+        (
             [cell(each, "leak") for each in ("unhandled", "success", "stream")],
             "leaks in 3 of 3 scenarios",
         ),

@@ -118,6 +118,13 @@ def test_an_audit_row_without_its_order_may_be_called_either(half_done):
     assert problems_of(proven, None) == ("lost", "half-done")
 
 
+@pytest.mark.parametrize("half_done", [0, 1])
+def test_what_is_kept_of_a_request_that_failed_may_be_called_either(half_done):
+    proven = replace(PROVEN, status=500)
+
+    assert disagreements(replace(RECORDED, half_done=half_done), proven) == []
+
+
 def test_a_rollback_is_no_accusation_where_the_order_was_kept():
     assert disagreements(replace(RECORDED, rolled_back=1), PROVEN) == []
 
@@ -135,6 +142,10 @@ def test_a_burst_is_not_asked_about_single_orders():
         ({"lost": True}, ("lost",)),
         ({"lost": True, "errors_after_success": ("IntegrityError",)}, ("acknowledged-lost",)),
         ({"half_done": True, "late": True}, ("half-done", "late")),
+        ({"status": 400}, ("kept",)),
+        ({"status": 400, "late": True}, ("kept",)),
+        ({"status": 400, "half_done": True}, ("half-done",)),
+        ({"status": 400, "kept": False}, ()),
     ],
 )
 def test_what_went_wrong_is_read_from_the_proof_alone(difference, problems):

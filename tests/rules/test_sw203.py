@@ -56,7 +56,7 @@ def test_writes_that_nobody_commits(watch, seen, make_session, models, rows, end
 
 @pytest.mark.parametrize(
     "write",
-    [_flush, _execute_text, _execute_insert, _execute_returning, _release_a_savepoint],
+    [_flush, _execute_text, _execute_insert, _execute_returning],
 )
 def test_writes_of_every_kind(watch, seen, savepoint_engine, models, rows, write):
     with watch.owner("job"), Session(savepoint_engine) as session:
@@ -94,12 +94,6 @@ def test_failed_commit_that_is_swallowed_without_rollback(watch, seen, make_sess
             session.commit()
     assert seen.only_finding("SW203")["message"].endswith("the commit failed")
     assert rows("part") == 0
-
-
-def test_released_savepoint_is_no_commit_that_failed(watch, seen, savepoint_engine, models):
-    with watch.owner("job"), Session(savepoint_engine) as session:
-        _release_a_savepoint(session, models)
-    assert seen.only_finding("SW203")["message"].endswith("it was closed without a commit")
 
 
 def test_each_session_that_loses_writes_counts(watch, seen, make_session, models):

@@ -20,6 +20,7 @@ KEYS = {
     "pools",
     "settings",
     "internal_errors",
+    "unused_ignores",
 }
 
 

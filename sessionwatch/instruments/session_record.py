@@ -1,0 +1,25 @@
+"""Where a session carries its record, and what its user wrote on it."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from sessionwatch.records.mark import MARKS
+from sessionwatch.records.session import SessionRecord
+
+ATTRIBUTE = "_sessionwatch"
+INFO_KEY = "sessionwatch"
+
+
+def record_of(session: Session) -> SessionRecord | None:
+    """Return the record of a session, or None for one that was opened before the watch."""
+    return session.__dict__.get(ATTRIBUTE)
+
+
+def read_mark(record: SessionRecord, session: Session) -> None:
+    """Take over `session.info["sessionwatch"]`, without making an `info` that nobody asked for."""
+    info = session.__dict__.get("info")
+    if info and INFO_KEY in info:
+        record.mark = info[INFO_KEY]
+        if record.mark not in MARKS:
+            record.owner.recorder.unknown_mark(record.mark)

@@ -1,0 +1,40 @@
+"""Finding rules by what people write, and naming the nearest when they err."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from importlib import import_module
+
+from sessionwatch.rules.catalog import CATALOG
+from sessionwatch.rules.rule import Rule
+
+
+def find_rule(text: str) -> Rule:
+    """Return the rule of a code or name in any case; raise `LookupError` naming the nearest."""
+    wanted = text.strip().casefold()
+    for rule in CATALOG.values():
+        if wanted in (rule.code.casefold(), rule.name):
+            return rule
+    known = [spelling for rule in CATALOG.values() for spelling in (rule.code, rule.name)]
+    raise LookupError(f"unknown rule {text!r}; did you mean {nearest(text, known)}?")
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """Return what of `known` looks most like `text`, whatever the case and kind of dash."""
+
+    def likeness(candidate: str) -> tuple[float, int]:
+        matcher = SequenceMatcher(None, _plain(text), _plain(candidate))
+        return matcher.ratio(), matcher.find_longest_match().size
+
+    return max(known, key=likeness)
+
+
+def one_line(rule: Rule) -> str:
+    """Return the sentence that the rule's module begins with, or its cause under `python -OO`."""
+    documentation = import_module(f"sessionwatch.rules.{rule.code.lower()}").__doc__ or rule.cause
+    return documentation.removeprefix(f"{rule.code} {rule.name}: ").split("\n", 1)[0]
+
+
+def _plain(text: str) -> str:
+    return text.strip().casefold().replace("-", "_")

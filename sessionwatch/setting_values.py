@@ -1,0 +1,186 @@
+"""What each setting may be, and how it is read from text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sessionwatch.instruments.stacks import CAPTURES
+from sessionwatch.rules.catalog import CATALOG
+from sessionwatch.rules.lookup import nearest
+
+
+class SettingsError(ValueError):
+    """A setting that is wrong: one line says which, what is right, and where it stands."""
+
+
+_MOST_SECONDS = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The values that a setting takes; `check` returns the value or raises `SettingsError`."""
+
+    check: Callable[[str, Any], Any]
+    parse: Callable[[str], Any]
+    """Reads an environment variable; text that it can't read is left for `check` to refuse."""
+
+
+def checked(name: str, value: Any, place: str) -> Any:
+    """Return a setting's value, lists as tuples; raise `SettingsError` that names the place."""
+    try:
+        return kind_of(name).check(name, value)
+    except SettingsError as error:
+        raise SettingsError(f"{error} ({place})") from None
+
+
+def parsed(name: str, text: str, place: str) -> Any:
+    """Return a setting's value from an environment variable; raise `SettingsError` likewise."""
+    try:
+        return kind_of(name).parse(text)
+    except SettingsError as error:
+        raise SettingsError(f"{error} ({place})") from None
+
+
+def kind_of(name: str) -> Kind:
+    """Return the kind of a setting; raise `SettingsError` for an unknown name."""
+    if name not in KINDS:
+        raise SettingsError(f"unknown setting {name!r}; did you mean {nearest(name, KINDS)!r}?")
+    return KINDS[name]
+
+
+def _capture(name: str, value: Any) -> str:
+    if not isinstance(value, str) or value not in CAPTURES:
+        raise SettingsError(f"{name} is {value!r}; use one of {', '.join(CAPTURES)}")
+    return value
+
+
+def _boolean(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{name} is {value!r}; use true or false")
+    return value
+
+
+def _token(name: str, value: Any) -> str | None:
+    """Check without ever showing the value, which is a secret."""
+    if value is not None and not isinstance(value, str):
+        raise SettingsError(f"{name} is of type {type(value).__name__}; use a string")
+    if value is not None and not value.strip():
+        raise SettingsError(f"{name} is empty; leave it out, or give it a value")
+    return value
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SettingsError(f"{name} is {value!r}; use a whole number from 1 up")
+    return value
+
+
+def _threshold(name: str, value: Any) -> float | None:
+    if _is_turned_off(value):
+        return None
+    if not _is_number(value) or value <= 0:
+        raise SettingsError(f"{name} is {value!r}; use a number of seconds above 0, or none")
+    return float(value)
+
+
+def _grace(name: str, value: Any) -> float | None:
+    if _is_turned_off(value):
+        return None
+    if not _is_number(value) or value < 0:
+        raise SettingsError(f"{name} is {value!r}; use a number of seconds from 0 up, or none")
+    return float(value)
+
+
+def _is_turned_off(value: Any) -> bool:
+    """Whether it is none, which TOML and the environment can only spell out."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("none", "off"))
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one that a timer can take, which neither "inf" nor "nan" is."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) <= _MOST_SECONDS
+
+
+def _codes(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise SettingsError(f"{name} is {value!r}; use a list of codes")
+    return tuple(_code(name, each) for each in value)
+
+
+def _code(name: str, value: Any) -> str:
+    """Check a code, or the beginning of some."""
+    code = value.strip().upper() if isinstance(value, str) else ""
+    if not code or not any(known.startswith(code) for known in CATALOG):
+        known = nearest(str(value), CATALOG)
+        raise SettingsError(f"{name} has the unknown code {value!r}; did you mean {known!r}?")
+    return code
+
+
+def _route_codes(name: str, value: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{name} is {value!r}; use a table of codes by route")
+    for pattern in value:
+        if not isinstance(pattern, str) or not pattern.strip():
+            raise SettingsError(f"{name} has the route {pattern!r}; use one like 'GET /items/*'")
+    return {
+        pattern.strip(): _codes(f"{name}[{pattern!r}]", codes) for pattern, codes in value.items()
+    }
+
+
+def _parse_boolean(text: str) -> bool | str:
+    return {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower(), text)
+
+
+def _parse_count(text: str) -> int | str:
+    return int(text) if text.strip().isdecimal() else text
+
+
+def _parse_seconds(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _parse_codes(text: str) -> tuple[str, ...]:
+    return tuple(code.strip() for code in text.split(",") if code.strip())
+
+
+def _parse_route_codes(text: str) -> dict[str, tuple[str, ...]]:
+    """Read "GET /a=SW201,SW202; POST /b=SW301"."""
+    routes: dict[str, tuple[str, ...]] = {}
+    for part in filter(str.strip, text.split(";")):
+        pattern, equals, codes = part.strip().rpartition("=")
+        if not equals:
+            raise SettingsError(
+                f"per_route_ignores has {part.strip()!r}; write 'GET /a=SW201,SW202; POST /b=SW301'"
+            )
+        routes[pattern.strip()] = routes.get(pattern.strip(), ()) + _parse_codes(codes)
+    return routes
+
+
+_THRESHOLD = Kind(_threshold, _parse_seconds)
+_COUNT = Kind(_count, _parse_count)
+_CODES = Kind(_codes, _parse_codes)
+
+KINDS = {
+    "stacks": Kind(_capture, str.strip),
+    "log_findings": Kind(_boolean, _parse_boolean),
+    "token": Kind(_token, str),
+    "select": _CODES,
+    "extend_select": _CODES,
+    "ignore": _CODES,
+    "per_route_ignores": Kind(_route_codes, _parse_route_codes),
+    "idle_hold_seconds": _THRESHOLD,
+    "stream_hold_seconds": _THRESHOLD,
+    "loop_blocked_seconds": _THRESHOLD,
+    "child_task_grace_seconds": Kind(_grace, _parse_seconds),
+    "max_findings": _COUNT,
+    "max_routes": _COUNT,
+    "max_open_sessions": _COUNT,
+    "statement_length": _COUNT,
+}
+"""The kind of every field of `Settings`."""
