@@ -170,7 +170,7 @@ class SessionRecord:
             transaction.outcome = Outcome.DISCARDED
             transaction.given_up = given_up
             transaction.ended_ns = now_ns
-            self.discarded += transaction.at_stake
+            self.discarded += transaction.loses_writes
         if transaction.writes or transaction.error or transaction.orphaned_writes:
             self.keep(transaction)
 
@@ -181,7 +181,7 @@ class SessionRecord:
             self.rolled_back += 1
         if transaction is not None and transaction.outcome is Outcome.DISCARDED:
             transaction.outcome = Outcome.ROLLED_BACK
-            self.discarded -= transaction.at_stake
+            self.discarded -= transaction.loses_writes
 
     def keep(self, transaction: TransactionRecord) -> None:
         """Keep a transaction for the rules, and drop the oldest when there are too many."""
@@ -189,6 +189,12 @@ class SessionRecord:
             self.transactions = []
         self.transactions.append(transaction)
         del self.transactions[:-TRANSACTIONS_KEPT]
+
+    @property
+    def _taken_with_writes(self) -> bool:
+        """Whether the garbage collector took a transaction with writes that is not settled yet."""
+        transaction = self.transaction
+        return self.collected and transaction is not None and transaction.at_stake
 
     def counts(self, now_ns: int) -> Counts:
         """Return this session's numbers, with the connections that it still holds until now."""
@@ -206,7 +212,7 @@ class SessionRecord:
         counts.committed += self.committed
         counts.savepoints_released += self.savepoints_released
         counts.rolled_back += self.rolled_back
-        counts.discarded += self.discarded
+        counts.discarded += self.discarded + self._taken_with_writes
         counts.flushes += self.flushes
         counts.statements += self.statements
         counts.writes += self.writes
