@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy.exc import (
@@ -91,17 +91,34 @@ class Savepoint:
 
 
 class Root:
-    """A root transaction; `refusal` is what its use raises after a failure."""
+    """A root transaction; `refusal` is what its use raises after a failure.
+
+    Each of the `writes` that nothing has taken back says whether a savepoint with it was released;
+    the last `left_open` of them were in savepoints that the root ended with.
+    """
 
     def __init__(self) -> None:
         self.connected = False
         self.work: Work | None = None
+        self.commit_tried = False
         self.commit_failed = False
         self.refusal: type[Exception] | None = None
         self.savepoints: list[Savepoint] = []
-        self.writes = 0
+        self.writes: list[bool] = []
+        self.left_open = 0
         self.outcome = "open"
         self.ended_at = 0
+
+    def lost(self) -> set[str]:
+        """Return what an owner that succeeded is told of a root that nobody ended on purpose."""
+        outside = self.writes[: len(self.writes) - self.left_open]
+        released = any(outside) and not self.commit_tried
+        lost = set()
+        if self.left_open or released:
+            lost.add("SW205")
+        if outside and not released:
+            lost.add("SW203")
+        return lost
 
 
 class ModelOwner:
@@ -213,7 +230,7 @@ class ModelSession:
         """Begin a savepoint, before which what was added is flushed."""
         root = self._usable()
         self.flush()
-        root.savepoints.append(Savepoint(root.writes))
+        root.savepoints.append(Savepoint(len(root.writes)))
 
     def release(self, level: int) -> None:
         """Release the savepoint of this level and all within it."""
@@ -225,23 +242,25 @@ class ModelSession:
             if savepoint.sent:
                 self._execute("release_savepoint")
             self.owner.count("savepoints_released")
+            inside = root.writes[savepoint.writes_before :]
+            root.writes[savepoint.writes_before :] = [True] * len(inside)
             root.savepoints.pop()
 
     def roll_back_to(self, level: int) -> None:
         """Roll back the savepoint of this level and all within it."""
         root = self.root
         assert root is not None
-        writes_before = root.savepoints[level].writes_before
+        del root.writes[root.savepoints[level].writes_before :]
         self._end_savepoints(root, level)
-        root.writes = writes_before
         self.pending = []
 
     def commit(self) -> None:
         """Release every savepoint, flush and commit; once that failed, it takes a rollback."""
         if self.root is not None and self.root.commit_failed:
-            raise Foretold(PendingRollbackError)
+            self._refuse(PendingRollbackError)
         root = self._usable()
         self.release(0)
+        root.commit_tried = True
         self.flush()
         if root.work is not None:
             self.world.happened("commit")
@@ -269,9 +288,11 @@ class ModelSession:
         """Close, reset or invalidate: what was written and not committed is gone."""
         root = self.root
         if root is not None:
+            if root.savepoints:
+                root.left_open = len(root.writes) - root.savepoints[0].writes_before
             self._end_savepoints(root, 0)
             self._roll_back_database(root)
-            self.owner.count("discarded", root.writes > 0)
+            self.owner.count("discarded", root.writes != [])
             self._end(root, "discarded")
         self.owner.count("closed", self.state != "closed")
         self.state = "closed"
@@ -283,7 +304,7 @@ class ModelSession:
         root = self.root
         if root is not None:
             self.reclaimed = root.connected
-            self.owner.count("discarded", root.writes > 0)
+            self.owner.count("discarded", root.writes != [])
             self._end(root, "discarded")
         if self.state == "closed":
             return
@@ -308,8 +329,14 @@ class ModelSession:
     def _usable(self) -> Root:
         root = self._begin()
         if root.refusal is not None:
-            raise Foretold(root.refusal)
+            self._refuse(root.refusal)
         return root
+
+    def _refuse(self, kind: type[Exception]) -> NoReturn:
+        """Raise; whoever is told that a rollback is due has gone on after a failure."""
+        if kind is PendingRollbackError:
+            self.world.found("SW204", self.owner)
+        raise Foretold(kind)
 
     def _connect(self) -> tuple[Work, Root]:
         root = self._usable()
@@ -330,7 +357,7 @@ class ModelSession:
         self.world.happened("statements", *events)
 
     def _wrote(self, root: Root) -> None:
-        root.writes += 1
+        root.writes.append(False)
         self.owner.count("writes")
 
     def _fail(self, root: Root) -> None:
@@ -338,6 +365,7 @@ class ModelSession:
         self.pending = []
         if root.savepoints:
             self._send_rollback_to(root, root.savepoints[-1])
+            del root.writes[root.savepoints[-1].writes_before :]
         else:
             self._roll_back_database(root)
         root.refusal = PendingRollbackError
@@ -452,8 +480,8 @@ class World:
         """What the garbage collector took along with an unclosed session is SW103's to tell."""
         collected = session.ended[-1:] if session.state == "collected" else []
         for root in session.ended:
-            if root.outcome == "discarded" and root.writes and root not in collected:
-                yield "SW203"
+            if root.outcome == "discarded" and root not in collected:
+                yield from root.lost()
 
 
 @pytest.fixture(scope="session")
