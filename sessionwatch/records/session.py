@@ -174,6 +174,11 @@ class SessionRecord:
         if transaction.writes or transaction.error or transaction.orphaned_writes:
             self.keep(transaction)
 
+    def end_collected(self, now_ns: int) -> None:
+        """Settle what the garbage collector took, as of when it gave the connection back."""
+        returned_ns = max((hold.returned_ns for hold in self.holds or ()), default=0)
+        self.end_transaction(returned_ns or now_ns)
+
     def rolled_back_explicitly(self) -> None:
         """Count a rollback, and take back that the transaction was discarded."""
         transaction = self.last_ended
