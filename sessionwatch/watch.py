@@ -291,7 +291,7 @@ class SessionWatch:
         now_ns = self.clock()
         for session in owner.sessions:
             if session.is_gone():
-                session.end_transaction(now_ns)
+                session.end_collected(now_ns)
             elif not session.closed_ns:
                 _refresh_mark(session)
         for code, check in OWNER_RULES.items():
@@ -347,7 +347,7 @@ class SessionWatch:
 
     def _bury(self, session: SessionRecord) -> None:
         now_ns = self.clock()
-        session.end_transaction(now_ns)
+        session.end_collected(now_ns)
         owner = session.owner
         if session.folded or (owner is not self.process_owner and not owner.judged):
             return

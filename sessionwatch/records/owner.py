@@ -161,7 +161,7 @@ class Owner:
             (session, transaction)
             for session in list(self.sessions)
             for transaction in session.written_transactions()
-            if transaction.at_stake
+            if transaction.loses_writes
         ]
         return sorted(written, key=lambda pair: pair[1].ended_ns or _NOT_YET)
 

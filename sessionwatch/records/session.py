@@ -167,9 +167,14 @@ class SessionRecord:
             transaction.outcome = Outcome.DISCARDED
             transaction.given_up = given_up
             transaction.ended_ns = now_ns
-            self.discarded += transaction.at_stake
+            self.discarded += transaction.loses_writes
         if transaction.writes or transaction.error or transaction.orphaned_writes:
             self.keep(transaction)
+
+    def end_collected(self, now_ns: int) -> None:
+        """Settle what the garbage collector took, as of when it gave the connection back."""
+        returned_ns = max((hold.returned_ns for hold in self.holds or ()), default=0)
+        self.end_transaction(returned_ns or now_ns)
 
     def rolled_back_explicitly(self) -> None:
         """Count a rollback, and take back that the transaction was discarded."""
@@ -178,7 +183,7 @@ class SessionRecord:
             self.rolled_back += 1
         if transaction is not None and transaction.outcome is Outcome.DISCARDED:
             transaction.outcome = Outcome.ROLLED_BACK
-            self.discarded -= transaction.at_stake
+            self.discarded -= transaction.loses_writes
 
     def keep(self, transaction: TransactionRecord) -> None:
         """Keep a transaction for the rules, and drop the oldest when there are too many."""
@@ -186,6 +191,12 @@ class SessionRecord:
             self.transactions = []
         self.transactions.append(transaction)
         del self.transactions[:-TRANSACTIONS_KEPT]
+
+    @property
+    def _taken_with_writes(self) -> bool:
+        """Whether the garbage collector took a transaction with writes that is not settled yet."""
+        transaction = self.transaction
+        return self.collected and transaction is not None and transaction.at_stake
 
     def counts(self, now_ns: int) -> Counts:
         """Return this session's numbers, with the connections that it still holds until now."""
@@ -200,6 +211,7 @@ class SessionRecord:
             counts.closed += 1
         elif self.collected:
             counts.collected += 1
+            counts.discarded += self._taken_with_writes
         counts.statements += self.statements
         counts.checkouts += self.checkouts
         counts.checkins += self.checkins

@@ -73,6 +73,11 @@ class TransactionRecord:
         return self.writes > 0 and self.joined is Joining.NOT
 
     @property
+    def loses_writes(self) -> bool:
+        """Whether writes are lost unless it is committed, or were left in an open savepoint."""
+        return self.at_stake or (self.orphaned_writes > 0 and self.joined is Joining.NOT)
+
+    @property
     def saved_writes(self) -> bool:
         """Whether writes of this transaction are in the database for good."""
         return self.at_stake and self.outcome is Outcome.COMMITTED
@@ -97,7 +102,7 @@ class TransactionRecord:
         """Remember how many writes there were, in case the savepoint is rolled back."""
         if self.savepoints is None:
             self.savepoints = []
-        self.savepoints.append(Savepoint(self.writes, self.orphaned_writes))
+        self.savepoints.append(Savepoint(self))
 
     def release_savepoint(self) -> None:
         """Note that the innermost savepoint keeps its writes."""
@@ -106,9 +111,12 @@ class TransactionRecord:
             self.released_writes += self.writes - self.savepoints[-1].writes_before
 
     def roll_back_savepoint(self) -> None:
-        """Note that the innermost savepoint is rolled back on purpose, with what it holds."""
+        """Forget what the innermost savepoint held, as the database has rolled it back."""
         if self.savepoints:
-            self.savepoints[-1].rolled_back = True
+            savepoint = self.savepoints[-1]
+            savepoint.rolled_back = True
+            self._go_back_to(savepoint)
+            self.orphaned_writes = savepoint.orphaned_before
 
     def end_savepoint(self) -> None:
         """Forget the innermost savepoint, and its writes unless it was released.
@@ -117,20 +125,22 @@ class TransactionRecord:
         """
         if self.savepoints:
             savepoint = self.savepoints.pop()
-            if savepoint.rolled_back:
-                self.orphaned_writes = savepoint.orphaned_before
-            elif not savepoint.released:
+            if not savepoint.released and not savepoint.rolled_back:
                 self.orphaned_writes += self.writes - savepoint.writes_before
-            if not savepoint.released:
-                self.writes = savepoint.writes_before
+                self._go_back_to(savepoint)
+
+    def _go_back_to(self, savepoint: Savepoint) -> None:
+        self.writes = savepoint.writes_before
+        self.released_writes = savepoint.released_before
 
 
 class Savepoint:
-    """A savepoint that is open now."""
+    """A savepoint that is open now, and what its transaction held before it."""
 
-    __slots__ = ("orphaned_before", "released", "rolled_back", "writes_before")
+    __slots__ = ("orphaned_before", "released", "released_before", "rolled_back", "writes_before")
 
-    def __init__(self, writes_before: int, orphaned_before: int) -> None:
-        self.writes_before = writes_before
-        self.orphaned_before = orphaned_before
+    def __init__(self, transaction: TransactionRecord) -> None:
+        self.writes_before = transaction.writes
+        self.released_before = transaction.released_writes
+        self.orphaned_before = transaction.orphaned_writes
         self.released = self.rolled_back = False

@@ -90,7 +90,7 @@ def check(owner: Owner) -> Iterator[Finding]:
         evidence=None if certain else Evidence.SUSPECT,
         details={
             "writes_committed": sum(transaction.writes for _, transaction in commits),
-            "writes_dropped": sum(transaction.writes for transaction in dropped),
+            "writes_dropped": sum(each.writes + each.orphaned_writes for each in dropped),
         },
     )
 
@@ -106,7 +106,7 @@ def _on_purpose(owner: Owner, transaction: TransactionRecord) -> bool:
 
 
 def _dropped(transactions: list[TransactionRecord]) -> str:
-    writes = sum(transaction.writes for transaction in transactions)
+    writes = sum(each.writes + each.orphaned_writes for each in transactions)
     return f"lost {plural(writes, 'later write')} ({transactions[-1].outcome.value})"
 
 

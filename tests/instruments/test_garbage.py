@@ -43,6 +43,17 @@ def test_collected_session_is_counted_as_that(seen, make_session, tally, models,
     assert seen.codes == ["SW103"]
 
 
+def test_collected_session_is_counted_while_its_owner_goes_on(watch, seen, make_session, models):
+    with watch.owner("job"):
+        session = make_session()
+        session.add(models.Item(name="a"))
+        session.flush()
+        del session
+        gc.collect()
+        assert seen.counts("collected", "discarded") == {"collected": 1, "discarded": 1}
+    assert seen.counts("collected", "discarded") == {"collected": 1, "discarded": 1}
+
+
 def test_collected_session_that_held_nothing(seen, make_session):
     make_session().commit()
     gc.collect()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
@@ -119,6 +121,15 @@ def test_savepoint_release_and_then_close_discards(seen, savepoint_engine, model
     assert rows() == 0
 
 
+def test_close_with_a_savepoint_open_discards_what_it_holds(seen, savepoint_engine, models, rows):
+    with Session(savepoint_engine) as session:
+        session.begin_nested()
+        session.add(models.Item(name="a"))
+        session.flush()
+    assert _ends(seen) == {"discarded": 1}
+    assert rows() == 0
+
+
 def test_rollback_with_a_savepoint_open_is_one_rollback(seen, savepoint_engine, models):
     with Session(savepoint_engine) as session:
         session.add(models.Item(name="a"))
@@ -142,6 +153,16 @@ def test_failed_flush_in_a_savepoint(seen, savepoint_engine, models, rows):
         session.commit()
     assert _ends(seen) == {"committed": 1}
     assert rows() == 1
+
+
+def test_failed_flush_takes_the_savepoint_back_at_once(seen, savepoint_engine, models):
+    """What the garbage collector takes after that holds no write any more."""
+    session = Session(savepoint_engine)
+    session.begin_nested()
+    _fail_a_flush(session, models)
+    del session
+    gc.collect()
+    assert seen.counts("collected", "discarded") == {"collected": 1, "discarded": 0}
 
 
 def _fail_a_flush(session, models):

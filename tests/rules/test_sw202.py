@@ -1,5 +1,6 @@
 """SW202 partial-commit."""
 
+import gc
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
@@ -232,6 +233,17 @@ class TestSilent:
             session.commit()
             raise ValueError("no")
         assert seen.codes == []
+
+    def test_garbage_collector_took_the_other_writes_before_the_commit(
+        self, watch, seen, make_session, models, commit, clock
+    ):
+        with watch.owner("job"):
+            _add(make_session(), models, "lost")
+            gc.collect()
+            clock.advance()
+            with make_session() as session:
+                commit(session)
+        assert seen.codes == ["SW103"]
 
     def test_read_only_commit_and_then_a_rollback(self, watch, seen, make_session, models):
         with suppress(ValueError), watch.owner("job"):

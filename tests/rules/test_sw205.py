@@ -56,6 +56,29 @@ def test_open_savepoint_in_a_transaction_that_wrote_too(watch, seen, savepoint_e
     assert rows() == 0
 
 
+def test_open_savepoint_after_a_commit(watch, seen, savepoint_engine, add, clock):
+    with watch.owner("job"), Session(savepoint_engine) as session:
+        add(session, "a")
+        session.commit()
+        clock.advance()
+        session.begin_nested()
+        add(session, "b")
+    assert seen.codes == ["SW202", "SW205"]
+    (partial,) = [each for each in seen.findings if each["code"] == "SW202"]
+    assert partial["details"] == {"writes_committed": 1, "writes_dropped": 1}
+
+
+def test_savepoint_released_within_one_that_is_rolled_back(watch, seen, savepoint_engine, add):
+    """What is lost in the end was in no savepoint."""
+    with watch.owner("job"), Session(savepoint_engine) as session:
+        outer = session.begin_nested()
+        with session.begin_nested():
+            add(session, "a")
+        outer.rollback()
+        add(session, "b")
+    assert seen.codes == ["SW203"]
+
+
 class TestSilent:
     def test_commit_ends_the_savepoint(self, watch, seen, savepoint_engine, add, rows):
         with watch.owner("job"), Session(savepoint_engine) as session:
