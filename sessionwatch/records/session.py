@@ -176,6 +176,10 @@ class SessionRecord:
         returned_ns = max((hold.returned_ns for hold in self.holds or ()), default=0)
         self.end_transaction(returned_ns or now_ns)
 
+    def took_along(self, transaction: TransactionRecord) -> bool:
+        """Whether the garbage collector took the transaction with the session, unclosed."""
+        return self.collected and not self.closed_ns and transaction is self.last_ended
+
     def rolled_back_explicitly(self) -> None:
         """Count a rollback, and take back that the transaction was discarded."""
         transaction = self.last_ended

@@ -79,7 +79,7 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
         if (
             not discarded
             or _is_answered_for(owner, transaction)
-            or _went_with(session, transaction)
+            or session.took_along(transaction)
             or sw301.lost(owner, transaction)
         ):
             continue
@@ -97,11 +97,6 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
 def _is_answered_for(owner: Owner, transaction: TransactionRecord) -> bool:
     """Whether an error took the work along before the answer, which may have told of it."""
     return transaction.given_up and not 0 < owner.response_started_ns <= transaction.ended_ns
-
-
-def _went_with(session: SessionRecord, transaction: TransactionRecord) -> bool:
-    """Whether the garbage collector took the transaction along with its unclosed session."""
-    return session.collected and not session.closed_ns and transaction is session.last_ended
 
 
 def _how(transaction: TransactionRecord) -> str:

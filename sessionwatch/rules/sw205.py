@@ -69,7 +69,7 @@ def lost_with_root(session: SessionRecord, transaction: TransactionRecord) -> bo
         transaction.released_writes > 0
         and transaction.at_stake
         and transaction.outcome is Outcome.DISCARDED
-        and session.closed_ns > 0
+        and not session.took_along(transaction)
         and not transaction.commit_failed
     )
 

@@ -114,11 +114,11 @@ OFTEN_ENOUGH = {
     ("begin_owner", "well"): 240,
     ("end_owner", "well"): 80,
     ("end_owner", "failed"): 80,
-    "SW101": 160,
-    "SW103": 160,
-    "SW107": 160,
-    "SW202": 20,
-    "SW203": 20,
+    "SW101": 120,
+    "SW103": 120,
+    "SW107": 120,
+    "SW202": 4,
+    "SW203": 8,
     "SW204": 800,
 }
 """How often these must come about in the programs of CI, so that they can't become shallow."""

@@ -79,6 +79,19 @@ def test_savepoint_released_within_one_that_is_rolled_back(watch, seen, savepoin
     assert seen.codes == ["SW203"]
 
 
+def test_savepoint_of_a_session_that_was_used_again_after_its_close(
+    watch, seen, savepoint_engine, add
+):
+    with watch.owner("job"):
+        session = Session(savepoint_engine)
+        with session.begin_nested():
+            add(session)
+        session.close()
+        session.connection()
+    assert seen.codes == ["SW101", "SW205"]
+    session.close()
+
+
 class TestSilent:
     def test_commit_ends_the_savepoint(self, watch, seen, savepoint_engine, add, rows):
         with watch.owner("job"), Session(savepoint_engine) as session:
