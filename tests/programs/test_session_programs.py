@@ -163,6 +163,7 @@ class SessionPrograms(RuleBasedStateMachine):
             while self.running:
                 self.running.pop().__exit__(None, None, None)
             self.watch.stop()
+            self.sessions = self.world = self.watch = None
             self.stage.clear()
 
     def end(self):
@@ -354,12 +355,10 @@ class SessionPrograms(RuleBasedStateMachine):
         routes = {name: route.to_dict() for name, route in snapshot.routes.items()}
         assert routes.keys() == books.keys()
         for name, book in books.items():
-            seen = {what: routes[name][what] for what in COUNTED}
-            told = {what: book[what] for what in COUNTED}
-            assert seen == told, (
-                name,
-                [(w, seen[w], told[w]) for w in COUNTED if seen[w] != told[w]],
-            )
+            route = routes[name]
+            assert {
+                what: (route[what], book[what]) for what in COUNTED if route[what] != book[what]
+            } == {}, name
         still_open = sum(
             book["opened"] - book["closed"] - book["collected"] for book in books.values()
         )
