@@ -100,6 +100,9 @@ def take(project, guard, monkeypatch, tmp_path):
         return yours.describe()
 
     yield try_it
+    watched = sys.modules.get("shop.watched")
+    if watched is not None:
+        watched.watch.stop()
     for module in [name for name in sys.modules if name.split(".")[0] in ("shop", "broken")]:
         del sys.modules[module]
 
