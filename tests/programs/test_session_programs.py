@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session, close_all_sessions
 
 import sessionwatch
 
-PROGRAMS_OF_CI = 480
+PROGRAMS_OF_CI = 540
 PROGRAMS = int(os.environ.get("RANDOM_PROGRAMS", PROGRAMS_OF_CI))
 SEED = int(os.environ.get("RANDOM_PROGRAMS_SEED", "0"))
 SHRINK = "RANDOM_PROGRAMS_SHRINK" in os.environ
@@ -197,9 +197,11 @@ class SessionPrograms(RuleBasedStateMachine):
 
     @rule(call=calls())
     def do(self, call):
-        """Do one thing, unless there is nothing to do it with."""
+        """Do one thing; it is no step where there is nothing to do it with."""
         operation, *arguments = call
+        before = self.stage.done.total()
         getattr(self, operation)(*arguments)
+        self.stage.steps += self.stage.done.total() > before
 
     def open(self, final):
         if self.there_is_room():
@@ -475,6 +477,7 @@ def stage(witness, savepoint_engine, make_tally, make_world, foretold, models, c
         foretold=foretold,
         Item=models.Item,
         clock=clock,
+        steps=0,
         done=Counter(),
         found=Counter(),
     )
@@ -494,6 +497,9 @@ def no_collection_by_chance():
 
 @pytest.mark.usefixtures("no_collection_by_chance")
 @pytest.mark.filterwarnings("ignore:Session's state has been changed on a non-active transaction")
+# Hypothesis asks the garbage collector who refers to its random numbers, and is not told of what
+# is frozen.
+@pytest.mark.filterwarnings("ignore:It looks like `register_random`")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_model_and_watch_agree_on_every_program(stage, part):
     @seed(SEED * PARTS + part)
@@ -514,7 +520,7 @@ def test_model_and_watch_agree_on_every_program(stage, part):
         ),
     )
     share = PROGRAMS / PROGRAMS_OF_CI / PARTS
-    assert stage.done.total() >= STEPS_AT_LEAST * share
+    assert stage.steps >= STEPS_AT_LEAST * share
     happened = stage.done + stage.found
     assert {
         what: (happened[what], number)
