@@ -17,7 +17,7 @@ from sessionwatch.records.stack import display_path
 from .call_log import logged_class
 from .cell import Ground
 from .errors import LabError, with_article
-from .session_kinds import is_session_class
+from .session_kinds import is_maker, is_session_class
 from .user_adapter import adapt
 from .user_import import load_object, look_here
 from .user_search import find_source, functions_of
@@ -70,6 +70,12 @@ def load(name: str, sessionmaker: str | None) -> UserDependency:
     """Import a dependency and what makes its sessions, or find that; raise LabError if it fails."""
     look_here()
     call, scope = _taken_out(load_object(name, "--get-db"))
+    if is_maker(call):
+        raise LabError(
+            f"--get-db: {name} is {with_article(type(call).__name__)}, which no route can depend "
+            "on: name the function that you write into Depends(...), and this one, if need be, "
+            f"with --sessionmaker {name}"
+        )
     if not callable(call):
         raise LabError(
             f"--get-db: {name} is no function but {with_article(type(call).__name__)}: name what "

@@ -46,6 +46,10 @@ REFUSED = (
     (("store.database:get_db",), "run this in the folder that holds store"),
     (("shop.database:engine",), "is no function but an Engine"),
     (
+        ("shop.database:SessionLocal",),
+        "is a sessionmaker, which no route can depend on: name the function",
+    ),
+    (
         ("shop.faulty.settings:get_db",),
         "failed: shop/faulty/reading.py:2 in read: KeyError: 'SHOP_DATABASE_URL'",
     ),

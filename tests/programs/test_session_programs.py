@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session, close_all_sessions
 
 import sessionwatch
 
-PROGRAMS_OF_CI = 540
+PROGRAMS_OF_CI = 640
 PROGRAMS = int(os.environ.get("RANDOM_PROGRAMS", PROGRAMS_OF_CI))
 SEED = int(os.environ.get("RANDOM_PROGRAMS_SEED", "0"))
 SHRINK = "RANDOM_PROGRAMS_SHRINK" in os.environ
