@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sessionwatch.pacing import paced
 from sessionwatch.records.connection import ConnectionHold
+from sessionwatch.records.counts import Counts
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.rules.rule import Finding, FindingKey
@@ -146,29 +149,31 @@ class Ledger:
 
     def routes(self, now_ns: int, process: Owner) -> dict[str, RouteTotals]:
         """Return the totals per route, with what is under way counted in."""
-        totals: dict[str, RouteTotals] = {}
         with self._lock:
-            for name, route in self._routes.items():
-                totals.setdefault(name, RouteTotals()).add(route)
-            live = [process, *self._live]
+            kept = {
+                name: (route.owners, route.counts.values()) for name, route in self._routes.items()
+            }
+            live = [
+                (owner, list(owner.sessions), list(owner.holds)) for owner in (process, *self._live)
+            ]
             unsettled = list(self._unsettled)
             unsettled_holds = list(self._unsettled_holds)
-        for owner in live:
-            sessions, holds = list(owner.sessions), list(owner.holds)
+        totals: defaultdict[str, RouteTotals] = defaultdict(RouteTotals)
+        for name, (owners, values) in kept.items():
+            totals[name] = RouteTotals(owners, Counts(*values))
+        for owner, sessions, holds in live:
             if sessions or holds:
-                route = totals.setdefault(owner.label, RouteTotals())
+                route = totals[owner.label]
                 route.owners += owner is not process
-                for session in sessions:
+                for session in paced(sessions):
                     session.add_to(route.counts, now_ns)
                 for hold in holds:
                     route.counts.add(hold.counts(now_ns))
-        for session in unsettled:
-            route = totals.setdefault(session.owner.label, RouteTotals())
-            session.add_to(route.counts, now_ns)
+        for session in paced(unsettled):
+            session.add_to(totals[session.owner.label].counts, now_ns)
         for hold in unsettled_holds:
-            route = totals.setdefault(hold.owner.label, RouteTotals())
-            route.counts.add(hold.counts(now_ns))
-        return totals
+            totals[hold.owner.label].counts.add(hold.counts(now_ns))
+        return dict(totals)
 
     def _keep_unsettled(self, session: SessionRecord) -> None:
         if len(self._unsettled) < self._settings.max_open_sessions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -52,7 +53,7 @@ class Snapshot:
     """All that a watch knows at a moment; plain values that JSON can hold, and that add up."""
 
     routes: dict[str, RouteTotals]
-    open_sessions: list[dict[str, Any]]
+    open_sessions: Sequence[dict[str, Any]]
     findings: list[dict[str, Any]]
     pools: list[dict[str, Any]]
     settings: dict[str, Any]
@@ -91,6 +92,10 @@ class Snapshot:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the snapshot under the keys that `/debug/sessions` answers with."""
+        return {**self.to_report(), "open_sessions": list(self.open_sessions)}
+
+    def to_report(self) -> dict[str, Any]:
+        """Return the same, but for open sessions that are yet to be described."""
         return {
             "totals": self.totals.to_dict(),
             "routes": {name: route.to_dict() for name, route in sorted(self.routes.items())},

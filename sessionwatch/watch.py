@@ -21,6 +21,7 @@ from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import Ledger
 from sessionwatch.narrowing import Narrowing
+from sessionwatch.open_sessions import OpenSessions
 from sessionwatch.outlets import plain
 from sessionwatch.outlets.log import (
     log_failure,
@@ -184,16 +185,9 @@ class SessionWatch:
         live = [self.process_owner, *self._ledger.live_owners()]
         sessions = [session for owner in live for session in list(owner.sessions)]
         sessions += self._ledger.unsettled_sessions()
-        for session in sessions:
-            session.is_gone()
-        length = self.settings.statement_length
         return Snapshot(
+            open_sessions=OpenSessions(sessions, now_ns, self.settings.statement_length),
             routes=self._ledger.routes(now_ns, self.process_owner),
-            open_sessions=[
-                plain.plain_session(session, now_ns, length)
-                for session in sorted(sessions, key=lambda each: each.opened_ns)
-                if not session.settled
-            ],
             findings=[plain.plain_finding(entry) for entry in self._ledger.findings()],
             pools=[plain.plain_pool(pool) for pool in pool_records()],
             settings=self.settings.to_dict(),

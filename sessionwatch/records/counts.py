@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 
 @dataclass(slots=True)
@@ -44,6 +45,11 @@ class Counts:
             if value:
                 setattr(self, name, getattr(self, name) + value)
 
+    def values(self) -> tuple[int, ...]:
+        """Return every number, in the order of `COUNT_NAMES`."""
+        values: tuple[int, ...] = _values_of(self)
+        return values
+
     def subtract(self, other: Counts) -> None:
         """Take every number of `other` from this one's."""
         for name in COUNT_NAMES:
@@ -53,3 +59,4 @@ class Counts:
 
 
 COUNT_NAMES = tuple(field.name for field in fields(Counts))
+_values_of = attrgetter(*COUNT_NAMES)

@@ -113,7 +113,7 @@ def _answer(watch: SessionWatch, route: str | None, code: str | None, limit: int
 
     In ASCII, unlike `JSONResponse`: a job named after a file may hold what UTF-8 cannot.
     """
-    report = watch.snapshot().to_dict()
+    report = watch.snapshot().to_report()
     try:
         narrow(report, route=route, code=code, limit=limit)
     except ValueError as error:
