@@ -243,7 +243,7 @@ def committed(session: WatchedSession) -> None:
     if transaction.writes:
         frames = tuple(walk(sys._getframe(2)))
         transaction.ended_by = capture_application(frames)
-        transaction.dependency_exit = is_dependency_exit(frames, record.opened_at.code)
+        transaction.dependency_exit = is_dependency_exit(frames)
         transaction.served = transaction.dependency_exit or is_served(frames)
 
 

@@ -81,24 +81,25 @@ def capture_application(frames: Iterable[FrameType]) -> Stack:
     return Stack(tuple(raw))
 
 
-def is_dependency_exit(frames: Iterable[FrameType], opener: CodeType | None) -> bool:
-    """Whether the generator that opened a session goes on after its `yield`, called by no user.
+def is_dependency_exit(frames: Iterable[FrameType]) -> bool:
+    """Whether a generator goes on after its `yield`, and no code of the user's has it do so.
 
     FastAPI leaves a dependency through contextlib's `__exit__` and `__aexit__` (0.115 to 0.165); so
-    does a `with` block, but that one stands in somebody's code. An error on its way is no exit.
+    does a `with` block, but that one stands in somebody's code, which may in its turn be such a
+    generator. An error on its way is no exit.
     """
-    if error_is_handled() or opener is None or not opener.co_flags & _GENERATOR:
+    if error_is_handled():
         return False
     leaving, below = False, None
     for walked in frames:
         code = walked.f_code
-        if leaving:
-            if code.co_filename != _CONTEXTLIB:
-                return origin_of(code.co_filename) is not _APPLICATION
-        elif code.co_filename == _CONTEXTLIB and below is opener:
-            leaving = code.co_name in ("__exit__", "__aexit__")
-            if not leaving:
-                return False
+        if code.co_filename == _CONTEXTLIB:
+            if below is not None and below.co_flags & _GENERATOR:
+                leaving = code.co_name in ("__exit__", "__aexit__")
+        elif leaving:
+            if origin_of(code.co_filename) is not _APPLICATION:
+                return True
+            leaving = False
         below = code
     return leaving
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -85,8 +86,40 @@ def dependencies(make_session: Callable[[], Any]) -> SimpleNamespace:
         with make_session() as db, db.begin():
             yield db
 
+    @contextmanager
+    def session_scope() -> Iterator[Any]:
+        with make_session() as db:
+            yield db
+            db.commit()
+
+    def scope() -> Iterator[Any]:
+        with session_scope() as db:
+            yield db
+
+    class UnitOfWork:
+        def __init__(self) -> None:
+            self.session = make_session()
+
+        def __enter__(self) -> Any:
+            return self.session
+
+        def __exit__(self, kind: type | None, *error: object) -> None:
+            with self.session as session:
+                if kind is None:
+                    session.commit()
+
+    def unit_of_work() -> Iterator[Any]:
+        with UnitOfWork() as db:
+            yield db
+
     return SimpleNamespace(
-        full=full, close_only=close_only, no_finally=no_finally, returned=returned, begin=begin
+        full=full,
+        close_only=close_only,
+        no_finally=no_finally,
+        returned=returned,
+        begin=begin,
+        scope=scope,
+        unit_of_work=unit_of_work,
     )
 
 

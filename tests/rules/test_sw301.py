@@ -1,6 +1,8 @@
 """SW301 commit-after-response."""
 
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Annotated, Any
 
 import pytest
@@ -182,7 +184,7 @@ class TestOnThisFastAPI:
 
         return add_route
 
-    @pytest.mark.parametrize("dependency", ["full", "begin"])
+    @pytest.mark.parametrize("dependency", ["full", "begin", "scope", "unit_of_work"])
     def test_dependency_that_commits(
         self,
         found,
@@ -200,7 +202,7 @@ class TestOnThisFastAPI:
         assert found.codes == (["SW301"] if exits_after_response else [])
         assert rows() == 1
 
-    @pytest.mark.parametrize("dependency", ["full", "begin"])
+    @pytest.mark.parametrize("dependency", ["full", "begin", "scope", "unit_of_work"])
     def test_dependency_whose_commit_fails(
         self,
         found,
@@ -249,6 +251,35 @@ class TestOnThisFastAPI:
 
         assert call(app, "/orders", "POST").status_code == 200
         assert found.codes == []
+
+    def test_silent_for_a_thread_of_its_own_that_leaves_a_scope_after_the_response(
+        self, found, app, call, make_session, models, rows
+    ):
+        """Its work was never part of what the client was told."""
+        answered, threads = threading.Event(), []
+
+        @contextmanager
+        def session_scope():
+            with make_session() as session:
+                yield session
+                session.commit()
+
+        def work():
+            with session_scope() as session:
+                _add(session, models)
+                answered.wait(10)
+
+        @app.post("/orders")
+        def order():
+            threads.append(threading.Thread(target=copy_context().run, args=(work,)))
+            threads[0].start()
+            return {}
+
+        assert call(app, "/orders", "POST").status_code == 200
+        answered.set()
+        threads[0].join(10)
+        assert "SW301" not in found.codes
+        assert rows() == 1
 
     def test_silent_for_a_background_task(self, found, app, call, make_session, models, rows):
         def record():
