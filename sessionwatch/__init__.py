@@ -1,14 +1,18 @@
 """Names the SQLAlchemy session that leaked, the request that leaked it and the line of code."""
 
-from sessionwatch.allowances import allow
-from sessionwatch.install import install
-from sessionwatch.instruments.middleware import SessionWatchMiddleware
-from sessionwatch.records.owner import Owner
-from sessionwatch.records.session import SessionRecord
-from sessionwatch.rules.rule import Finding, Severity
-from sessionwatch.settings import Settings
-from sessionwatch.snapshot import Snapshot
-from sessionwatch.watch import SessionWatch
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sessionwatch.allowances import allow
+    from sessionwatch.installation import install
+    from sessionwatch.instruments.middleware import SessionWatchMiddleware
+    from sessionwatch.records.owner import Owner
+    from sessionwatch.records.session import SessionRecord
+    from sessionwatch.rules.rule import Finding, Severity
+    from sessionwatch.settings import Settings
+    from sessionwatch.snapshot import Snapshot
+    from sessionwatch.watch import SessionWatch
 
 __version__ = "0.1.0"
 
@@ -24,3 +28,29 @@ __all__ = [
     "allow",
     "install",
 ]
+
+_MODULES = {
+    "Finding": "rules.rule",
+    "Owner": "records.owner",
+    "SessionRecord": "records.session",
+    "SessionWatch": "watch",
+    "SessionWatchMiddleware": "instruments.middleware",
+    "Settings": "settings",
+    "Severity": "rules.rule",
+    "Snapshot": "snapshot",
+    "allow": "allowances",
+    "install": "installation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, so that a process that never starts a watch pays for none."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

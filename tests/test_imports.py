@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import sessionwatch
 
 
@@ -26,6 +28,22 @@ def test_import_does_without_greenlet():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "fine"
+
+
+def test_import_alone_imports_no_module_of_the_watch():
+    program = (
+        "import sys, sessionwatch; print([m for m in sys.modules if m[:13] == 'sessionwatch.'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_names_that_are_not_there_and_those_that_are():
+    with pytest.raises(AttributeError, match="module 'sessionwatch' has no attribute 'watcher'"):
+        sessionwatch.watcher  # noqa: B018
+    assert set(sessionwatch.__all__) <= set(dir(sessionwatch))
 
 
 def test_public_names_are_sorted_there_and_under_a_dozen():

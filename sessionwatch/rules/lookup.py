@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 from importlib import import_module
 
 from sessionwatch.rules.catalog import CATALOG
@@ -22,6 +21,7 @@ def find_rule(text: str) -> Rule:
 
 def nearest(text: str, known: Iterable[str]) -> str:
     """Return what of `known` looks most like `text`, whatever the case and kind of dash."""
+    from difflib import SequenceMatcher  # only a mistake needs it
 
     def likeness(candidate: str) -> tuple[float, int]:
         matcher = SequenceMatcher(None, _plain(text), _plain(candidate))
