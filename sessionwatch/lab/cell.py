@@ -16,6 +16,7 @@ from demo_app.database import enforce_foreign_keys
 from demo_app.variants import Variant
 
 from .call_log import CallLog, logged_async_sessionmaker, logged_sessionmaker
+from .counting_pool import CountingAsyncPool, CountingPool
 from .errors import LabError
 from .evidence import Rows, read_rows
 from .guard import LABS_OWN
@@ -114,7 +115,7 @@ class Cell:
         return {
             "out": self._pool.checkedout(),
             "snapshot": self._watch.snapshot().to_dict(),
-            "errors": self._stage.notes.errors,
+            "pool_timeouts": self._pool.timeouts,
             "errors_after_success": self._stage.notes.errors_after_success,
             "before": asdict(self._before),
             "at_response_start": self._at_response_start and asdict(self._at_response_start),
@@ -166,6 +167,7 @@ class Cell:
 def _make_engine(place: Place, setting: CellSetting) -> Any:
     patience = BURST_PATIENCE_SECONDS if setting.reference is None else SINGLE_PATIENCE_SECONDS
     options: dict[str, Any] = {
+        "poolclass": CountingAsyncPool if setting.is_async else CountingPool,
         "pool_size": setting.pool_size,
         "max_overflow": 0,
         "pool_timeout": patience,

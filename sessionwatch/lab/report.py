@@ -17,7 +17,7 @@ from .verdict import PROBLEMS
 from .versions import versions
 from .yours import YOURS, Yours
 
-_OPENED_HERE = "The session of the worst finding was opened here."
+_OPENED_HERE = "The session of {} was opened here."
 
 Report = dict[str, Any]
 Rounds = dict[tuple[str, str], list[CellResult]]
@@ -88,7 +88,7 @@ def _describe_variant(
         "commits": None if isinstance(variant, Yours) else variant.commits,
         "scope": variant.scope,
         "source": variant.source,
-        **_describe_fault(variant, is_at_fault(cells), worst),
+        **_describe_fault(variant, cells, worst),
         "columns": asdict(columns_of(cells)),
         "verdict": verdict_of(cells),
         "worst_finding": worst,
@@ -97,14 +97,28 @@ def _describe_variant(
 
 
 def _describe_fault(
-    variant: Variant | Yours, at_fault: bool, worst: dict[str, Any] | None
+    variant: Variant | Yours, cells: list[CellResult], worst: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Name the line at fault; of the user's dependency, the line that the worst finding names."""
-    if not isinstance(variant, Yours):
-        line, reason = variant.fault, variant.fault_reason
+    at_fault = is_at_fault(cells)
+    line: int | None
+    if isinstance(variant, Yours):
+        line, reason = _line_of_yours(variant, cells, worst)
     else:
-        line, reason = variant.line_of(worst["opened_at"]) if worst else None, _OPENED_HERE
+        line, reason = variant.fault, variant.fault_reason
     return {"at_fault": at_fault, "fault": line if at_fault else None, "fault_reason": reason}
+
+
+def _line_of_yours(
+    yours: Yours, cells: list[CellResult], worst: dict[str, Any] | None
+) -> tuple[int | None, str]:
+    """Return the line that the worst finding names, or else the first that names one of yours."""
+    findings = [worst] if worst else []
+    for finding in findings + [each for cell in cells for each in cell.findings]:
+        line = yours.line_of(finding["opened_at"])
+        if line is not None:
+            which = "the worst finding" if finding is worst else finding["code"]
+            return line, _OPENED_HERE.format(which)
+    return None, ""
 
 
 def _describe_cell(cell: CellResult) -> dict[str, Any]:

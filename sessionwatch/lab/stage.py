@@ -17,10 +17,9 @@ Application = Callable[..., Any]
 class Notes:
     """What can be seen of one cell's requests from outside the application."""
 
-    errors: list[str] = field(default_factory=list)
-    """Class names of the exceptions that left the application, in order."""
     errors_after_success: list[str] = field(default_factory=list)
-    """Those of them that came when the client had already been told of success."""
+    """Classes of the exceptions that left the application when the client had been told of success,
+    in order."""
 
 
 class Stage:
@@ -63,9 +62,8 @@ class Stage:
         try:
             await self.application(scope, receive, watched_send)
         except Exception as error:
-            # The name only: a kept exception would pin the leaked session through its frames.
-            self.notes.errors.append(type(error).__name__)
             if told_success:
+                # The name only: a kept exception would pin the leaked session through its frames.
                 self.notes.errors_after_success.append(type(error).__name__)
             raise
         finally:

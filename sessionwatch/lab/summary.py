@@ -55,8 +55,6 @@ def columns_of(cells: list[CellResult]) -> Columns:
 
 def verdict_of(cells: list[CellResult]) -> str:
     """Say in words what one variant did wrong over all its scenarios."""
-    if any(cell.disagreements for cell in cells):
-        return "the two testimonies disagree: see below"
     own = [cell for cell in cells if not _is_handlers_doing(cell.scenario)]
     parts = [
         _part(cells, "pinned", "holds a connection beyond the collector in {}"),
@@ -68,6 +66,9 @@ def verdict_of(cells: list[CellResult]) -> str:
         _part(cells, "refused", "refuses requests in a burst"),
     ]
     said = [part for part in parts if part]
+    disputed = [cell.scenario for cell in cells if cell.disagreements]
+    if disputed:
+        said.append(f"the two testimonies disagree in {' and '.join(disputed)}: see below")
     if said:
         return ", ".join(said)
     return _HANDLERS_DOING if any("half-done" in cell.problems for cell in cells) else "sound"

@@ -24,7 +24,7 @@ class Recorded:
     """Connections that the watch believed out when the request had settled."""
     out_after_collection: int
     leaked: int
-    """Sessions reported as SW101 when the request had settled."""
+    """Sessions reported as SW101 when the request had settled, and not returned since."""
     leaked_writes: int
     """Writes that nobody had committed in the sessions of SW101 and SW103."""
     reclaimed: int
@@ -55,7 +55,7 @@ class Recorded:
             rolled_back=totals["rolled_back"],
             out_right_after=_out(right_after),
             out_after_collection=_out(after_collection),
-            leaked=_count(right_after["findings"], "SW101"),
+            leaked=_still_leaked(right_after["findings"]),
             leaked_writes=_detail(findings, "uncommitted_writes"),
             reclaimed=_count(findings, "SW103") + _detail(findings, "returned_later"),
             half_done=_count(findings, "SW202", "error") + _count(findings, "SW206", "error"),
@@ -95,7 +95,7 @@ class Proven:
     errors_after_success: tuple[str, ...]
     """Classes of what left the application when the client had been told of success."""
     pool_timeouts: int
-    """Exceptions of SQLAlchemy's pool timeout that left the application."""
+    """Checkouts that the lab's own pool saw waiting in vain."""
 
     @property
     def lost_by_commit(self) -> bool:
@@ -128,7 +128,7 @@ def prove(status: int | None, settled: Mapping[str, Any], collected: Mapping[str
             order_saved and at_start is not None and not Rows(**at_start).order_saved_since(before)
         ),
         errors_after_success=tuple(collected["errors_after_success"]),
-        pool_timeouts=collected["errors"].count("TimeoutError"),
+        pool_timeouts=collected["pool_timeouts"],
     )
 
 
@@ -146,6 +146,11 @@ def _count(findings: list[dict[str, Any]], code: str, severity: str | None = Non
 
 def _count_related(findings: list[dict[str, Any]], code: str) -> int:
     return sum(finding["count"] for finding in findings if code in finding["related"])
+
+
+def _still_leaked(findings: list[dict[str, Any]]) -> int:
+    leaks = [finding for finding in findings if finding["code"] == "SW101"]
+    return _count(leaks, "SW101") - _detail(leaks, "returned_later")
 
 
 def _detail(findings: list[dict[str, Any]], name: str) -> int:

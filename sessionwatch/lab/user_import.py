@@ -17,6 +17,9 @@ from sessionwatch.records.stack import Frame, RawFrame, Stack, display_path
 from .errors import LabError, first_line
 from .guard import ElsewhereError
 
+_ALIKE = 0.7
+"""From which likeness on a name is suggested; 1 is the same."""
+
 
 def look_here() -> None:
     """Have modules found in the working directory, as uvicorn does for `module:app`."""
@@ -86,13 +89,23 @@ def _say_not_found(error: ModuleNotFoundError, name: str) -> str:
 
 def _say_missing(found: Any, module: str, attribute: str) -> str:
     where = module if isinstance(found, ModuleType) else type(found).__name__
-    near = difflib.get_close_matches(attribute, dir(found), n=1)
+    near = difflib.get_close_matches(attribute, dir(found), n=1, cutoff=_ALIKE)
     hint = f": did you mean {near[0]}?" if near else ""
     return f"{where} has no {attribute!r}{hint}"
 
 
 def _words(error: BaseException) -> str:
-    return error.msg if isinstance(error, SyntaxError) else first_line(error)
+    if isinstance(error, SyntaxError):
+        return error.msg
+    return _pydantic_words(error) or first_line(error)
+
+
+def _pydantic_words(error: BaseException) -> str:
+    """Say what pydantic missed, without the values that it was given."""
+    if type(error).__name__ != "ValidationError" or not callable(getattr(error, "errors", None)):
+        return ""
+    mistakes = error.errors()  # type: ignore[attr-defined]
+    return ", ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in mistakes)
 
 
 def _place(error: BaseException, package: str) -> Frame | str | None:

@@ -66,7 +66,7 @@ def _compare_connections(recorded: Recorded, proven: Proven) -> list[Comparison]
             "checkouts that timed out",
             recorded.pool_timeouts,
             proven.pool_timeouts,
-            "the application's errors",
+            "the pool",
         ),
     ]
 

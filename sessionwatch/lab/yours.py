@@ -42,7 +42,7 @@ class Yours:
     def origin(self) -> str:
         """Where it comes from, what makes its sessions, and how it was taken."""
         place = f"{self.file}:{self.first_line}" if self.file else ""
-        rebound = f"{self.made_by} was rebound to the lab's database"
+        rebound = f"{self.made_by} was rebound to the lab's database, for the routes of demo_app"
         return " · ".join(part for part in (place, rebound, self.remark) if part)
 
     def line_of(self, place: dict[str, Any] | None) -> int | None:

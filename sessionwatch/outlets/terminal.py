@@ -14,6 +14,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from .terminal_console import make_console
 from .terminal_quiz import render_quiz
 from .terminal_table import render_table
 from .terminal_variant import render_variant
@@ -29,14 +30,14 @@ _CELLS_SHOWN = 12
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print the whole report: versions, table, variants, quiz, and how the testimonies stand."""
-    console = console or Console(highlight=False)
+    console = console or make_console()
     for section in _sections(report, console.width):
         console.print(section)
 
 
 def print_list(variants: Sequence[Variant], scenarios: Sequence[Scenario]) -> None:
     """Print what `--variant` and `--scenario` can name."""
-    console = Console(highlight=False)
+    console = make_console()
     console.print(_key_table("Variants", [(each.key, each.title) for each in variants]))
     console.print()
     console.print(

@@ -15,6 +15,8 @@ from sessionwatch.rules.lookup import one_line
 from sessionwatch.rules.prelude import PRELUDE
 from sessionwatch.rules.rule import Rule
 
+from .terminal_console import make_console
+
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 _WIDEST_PROSE = 88
 
@@ -28,12 +30,12 @@ def print_rules(rules: Iterable[Rule], console: Console | None = None) -> None:
     for rule in rules:
         severity = Text(rule.severity.value, _SEVERITY_STYLES[rule.severity])
         table.add_row(rule.code, rule.name, severity, rule.evidence.value, one_line(rule))
-    (console or _console()).print(table)
+    (console or make_console()).print(table)
 
 
 def print_rule(rule: Rule, console: Console | None = None) -> None:
     """Print all that there is to say of one rule; source code is coloured on a terminal alone."""
-    console = console or _console()
+    console = console or make_console()
     for part in _parts(rule, console):
         console.print(part, soft_wrap=True)
 
@@ -62,10 +64,6 @@ def plain_summary(rule: Rule) -> dict[str, Any]:
         "opt_in": rule.opt_in,
         "means": one_line(rule),
     }
-
-
-def _console() -> Console:
-    return Console(highlight=False)
 
 
 def _parts(rule: Rule, console: Console) -> Iterable[Text]:

@@ -50,8 +50,9 @@ RULE = Rule(
         "connection stays out until the cyclic garbage collector happens to run."
     ),
     fix=(
-        "Close the session on every way out: `with SessionLocal() as session: yield session`, or "
-        "`try: yield session` and `finally: session.close()`."
+        "Close the session on every way out: `with SessionLocal() as session: yield session` "
+        "(`async with` for an AsyncSession), or `try: yield session` and `finally: "
+        "session.close()`."
     ),
     fine=(
         "Never for a session of a request. One that is meant to outlive whoever is judged, such as "

@@ -54,5 +54,7 @@ def test_a_watch_that_misses_leaks_is_caught(command, package_root, tmp_path):
 
     said = " ".join(finished.stdout.split())
     assert finished.returncode == 1
-    assert "the two testimonies disagree: see below" in said
+    assert (
+        "leaks in http-exception, the two testimonies disagree in http-exception: see below" in said
+    )
     assert "sessions leaked with a connection: sessionwatch says 0, the pool says 1" in said

@@ -81,6 +81,39 @@ class Repository:
         self.session = SessionLocal()
 
 
+class UnitOfWork:
+    """A context manager written as a class that commits."""
+
+    def __init__(self):
+        self.session = SessionLocal()
+
+    def __enter__(self):
+        return self.session
+
+    def __exit__(self, kind, error, traceback):
+        try:
+            if kind is None:
+                self.session.commit()
+            else:
+                self.session.rollback()
+        except Exception:
+            self.session.rollback()
+            raise
+        finally:
+            self.session.close()
+
+
+def get_unit_of_work():
+    with UnitOfWork() as db:
+        yield db
+
+
+def get_in_scope():
+    """A dependency within a scope that scripts use, too."""
+    with session_scope() as db:
+        yield db
+
+
 class SessionContext:
     """A context manager written as a class."""
 
