@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sessionwatch.ledger import FindingEntry
+from sessionwatch.outlets.statement import shown_statement
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
+from sessionwatch.records.redaction import STACKS, is_redacted, shown_path, shown_url
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Frame, Stack
 
@@ -53,9 +55,6 @@ def plain_finding(entry: FindingEntry) -> dict[str, Any]:
 
 def plain_session(session: SessionRecord, now_ns: int, statement_length: int) -> dict[str, Any]:
     """Return an open session; the times are in seconds."""
-    statement = session.statement
-    if statement is not None and len(statement) > statement_length:
-        statement = statement[:statement_length] + "…"
     running = any(hold.running_since_ns for hold in session.connections_out())
     return {
         "owner": plain_owner(session.owner),
@@ -64,7 +63,7 @@ def plain_session(session: SessionRecord, now_ns: int, statement_length: int) ->
         "idle_seconds": 0.0 if running else (now_ns - session.last_used_ns) / 1e9,
         "connections_out": len(session.connections_out()),
         "uncommitted_writes": session.writes_uncommitted if session.transaction else 0,
-        "last_statement": statement,
+        "last_statement": shown_statement(session.statement, statement_length),
         "opened_at": plain_place(session.opened_at.place),
         "stack": plain_stack(session.opened_at),
         "owner_ended": session.owner.ended_ns > 0,
@@ -75,7 +74,7 @@ def plain_pool(pool: PoolRecord) -> dict[str, Any]:
     """Return the state of a pool and what went through it."""
     checkouts, checkins, held_ns = pool.totals()
     return {
-        "name": pool.name or pool.class_name,
+        "name": shown_url(pool.name or pool.class_name),
         "class": pool.class_name,
         "size": pool.size,
         "max_overflow": pool.max_overflow,
@@ -91,16 +90,18 @@ def plain_pool(pool: PoolRecord) -> dict[str, Any]:
 
 def plain_place(frame: Frame | None) -> dict[str, Any] | None:
     """Return a frame's file, line and function."""
-    if frame is None:
+    if frame is None or is_redacted(STACKS):
         return None
-    return {"file": frame.file, "line": frame.line, "function": frame.function}
+    return {"file": shown_path(frame.file), "line": frame.line, "function": frame.function}
 
 
 def plain_stack(stack: Stack) -> list[dict[str, Any]]:
     """Return all frames that were kept, innermost first, and whose code each is."""
+    if is_redacted(STACKS):
+        return []
     return [
         {
-            "file": frame.file,
+            "file": shown_path(frame.file),
             "line": frame.line,
             "function": frame.function,
             "origin": frame.origin.value,
