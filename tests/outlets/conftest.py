@@ -190,6 +190,7 @@ class Service:
                 await client.post(path, json={"card": secrets[f"json of {name}"]})
                 await client.post(path, data={"card": secrets[f"form of {name}"]})
             await client.get(f"/files/{secrets['path of a file']}")
+            await client.get(f"/tenants/{secrets['tenant']}/{secrets['path of a tenant']}")
 
     async def _send_by_websocket(self) -> None:
         """Speak ASGI by hand: what the application answers does not matter here."""
@@ -368,3 +369,4 @@ def add_routes(service: Service) -> None:
         raise ValueError(secrets["exception of a file"])
 
     app.mount("/files", files)
+    app.mount("/tenants/{tenant}", files)
