@@ -7,10 +7,13 @@ from operator import itemgetter
 from typing import Any, overload
 
 from sessionwatch.outlets.plain import plain_owner, plain_place, plain_stack
+from sessionwatch.outlets.statement import shown_statement
 from sessionwatch.pacing import paced
 from sessionwatch.records.owner import Owner
+from sessionwatch.records.redaction import redacting
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
+from sessionwatch.settings import Settings
 
 _Row = tuple[Owner | dict[str, Any], int, int, str, int, int, str | None, Stack]
 _Place = tuple[dict[str, Any] | None, list[dict[str, Any]]]
@@ -23,11 +26,9 @@ class OpenSessions(Sequence[dict[str, Any]]):
     To note them takes a small part of the time that it takes to describe them.
     """
 
-    def __init__(
-        self, sessions: Iterable[SessionRecord], now_ns: int, statement_length: int
-    ) -> None:
+    def __init__(self, sessions: Iterable[SessionRecord], now_ns: int, settings: Settings) -> None:
         self._now_ns = now_ns
-        self._statement_length = statement_length
+        self._settings = settings
         self._rows = sorted(_rows(sessions), key=_OPENED_NS)
         self._places: dict[tuple[tuple[int, int], ...], _Place] = {}
 
@@ -39,9 +40,10 @@ class OpenSessions(Sequence[dict[str, Any]]):
     @overload
     def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
     def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(index, slice):
-            return [self._describe(row) for row in self._rows[index]]
-        return self._describe(self._rows[index])
+        with redacting(self._settings.redact):
+            if isinstance(index, slice):
+                return [self._describe(row) for row in self._rows[index]]
+            return self._describe(self._rows[index])
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
@@ -53,8 +55,6 @@ class OpenSessions(Sequence[dict[str, Any]]):
 
     def _describe(self, row: _Row) -> dict[str, Any]:
         owner, opened_ns, last_used_ns, state, connections, writes, statement, opened_at = row
-        if statement is not None and len(statement) > self._statement_length:
-            statement = statement[: self._statement_length] + "…"
         place, stack = self._place(opened_at)
         return {
             "owner": plain_owner(owner) if isinstance(owner, Owner) else owner,
@@ -63,7 +63,7 @@ class OpenSessions(Sequence[dict[str, Any]]):
             "idle_seconds": 0.0 if state == "busy" else (self._now_ns - last_used_ns) / 1e9,
             "connections_out": connections,
             "uncommitted_writes": writes,
-            "last_statement": statement,
+            "last_statement": shown_statement(statement, self._settings.statement_length),
             "opened_at": place,
             "stack": stack,
             "owner_ended": isinstance(owner, Owner),

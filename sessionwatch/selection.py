@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from sessionwatch.records.redaction import shown_path
 from sessionwatch.rules.catalog import CATALOG
 from sessionwatch.settings import KEYWORD, Settings
 
@@ -43,7 +44,7 @@ class Selection:
         """Return the entries that matched nothing by the setting and place where they stand."""
         sources = self._settings.sources
         return {
-            f"{setting} ({sources.get(setting, KEYWORD)})": entries
+            f"{setting} ({_shown(sources.get(setting, KEYWORD))})": entries
             for setting, entries in self._unused().items()
             if entries
         }
@@ -66,6 +67,12 @@ class Selection:
             matching = [entry for entry in entries if code.startswith(entry)]
             if matching and _matches(label, pattern):
                 yield from (_route_entry(pattern, entry) for entry in matching)
+
+
+def _shown(place: str) -> str:
+    """Return the place of a setting, such as `[tool.sessionwatch] of /srv/app/pyproject.toml`."""
+    head, of, path = place.partition(" of ")
+    return f"{head}{of}{shown_path(path)}"
 
 
 def _matches(label: str, pattern: str) -> bool:

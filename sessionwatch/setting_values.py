@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sessionwatch.instruments.stacks import CAPTURES
+from sessionwatch.records.redaction import REDACTABLE
 from sessionwatch.rules.catalog import CATALOG
 from sessionwatch.rules.lookup import nearest
 
@@ -68,7 +69,17 @@ def _token(name: str, value: Any) -> str | None:
         raise SettingsError(f"{name} is of type {type(value).__name__}; use a string")
     if value is not None and not value.strip():
         raise SettingsError(f"{name} is empty; leave it out, or give it a value")
+    if value is not None and not _can_be_sent(value):
+        raise SettingsError(f"{name} has characters that no header can carry")
     return value
+
+
+def _can_be_sent(token: str) -> bool:
+    try:
+        token.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _count(name: str, value: Any) -> int:
@@ -119,6 +130,20 @@ def _code(name: str, value: Any) -> str:
     return code
 
 
+def _parts(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise SettingsError(f"{name} is {value!r}; use a list of {', '.join(REDACTABLE)}")
+    return tuple(_part(name, each) for each in value)
+
+
+def _part(name: str, value: Any) -> str:
+    part = value.strip().lower() if isinstance(value, str) else ""
+    if part not in REDACTABLE:
+        known = nearest(str(value), REDACTABLE)
+        raise SettingsError(f"{name} has the unknown part {value!r}; did you mean {known!r}?")
+    return part
+
+
 def _route_codes(name: str, value: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
         raise SettingsError(f"{name} is {value!r}; use a table of codes by route")
@@ -145,8 +170,8 @@ def _parse_seconds(text: str) -> float | str:
         return text
 
 
-def _parse_codes(text: str) -> tuple[str, ...]:
-    return tuple(code.strip() for code in text.split(",") if code.strip())
+def _parse_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _parse_route_codes(text: str) -> dict[str, tuple[str, ...]]:
@@ -158,13 +183,13 @@ def _parse_route_codes(text: str) -> dict[str, tuple[str, ...]]:
             raise SettingsError(
                 f"per_route_ignores has {part.strip()!r}; write 'GET /a=SW201,SW202; POST /b=SW301'"
             )
-        routes[pattern.strip()] = routes.get(pattern.strip(), ()) + _parse_codes(codes)
+        routes[pattern.strip()] = routes.get(pattern.strip(), ()) + _parse_names(codes)
     return routes
 
 
 _THRESHOLD = Kind(_threshold, _parse_seconds)
 _COUNT = Kind(_count, _parse_count)
-_CODES = Kind(_codes, _parse_codes)
+_CODES = Kind(_codes, _parse_names)
 
 KINDS = {
     "stacks": Kind(_capture, str.strip),
@@ -182,5 +207,6 @@ KINDS = {
     "max_routes": _COUNT,
     "max_open_sessions": _COUNT,
     "statement_length": _COUNT,
+    "redact": Kind(_parts, _parse_names),
 }
 """The kind of every field of `Settings`."""

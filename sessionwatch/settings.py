@@ -47,7 +47,9 @@ class Settings:
     max_open_sessions: int = 10_000
     """Sessions kept whose owner has ended and that are still open."""
     statement_length: int = 500
-    """Characters of the last statement that are shown; parameters never are."""
+    """Characters of the last statement that are shown; parameters and literals never are."""
+    redact: tuple[str, ...] = ()
+    """What else is never shown: `sql`, `stacks` (all lines of source code), `paths` (folders)."""
     sources: Mapping[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
     """Where `load` found each setting that it found."""
 

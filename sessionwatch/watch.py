@@ -7,7 +7,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
@@ -34,6 +35,7 @@ from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
+from sessionwatch.records.redaction import redacting
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
 from sessionwatch.rules import sw101, sw103, sw203, sw501
@@ -74,6 +76,7 @@ class SessionWatch:
         self.loop_blocked_ns = NEVER_NS if blocked is None else round(blocked * 1e9)
         self.watches_outbound = "SW304" in (*self.settings.select, *self.settings.extend_select)
         self.engines_made: dict[str, Stack] = {}
+        self._redacting = _redacting_as(self.settings)
         self._ledger = Ledger(self.settings, wall_clock)
         self._selection = Selection(self.settings)
         self._unused_ignores_told = False
@@ -175,10 +178,15 @@ class SessionWatch:
         """Log them, and where to remove them, unless that was done before."""
         if not self._unused_ignores_told:
             self._unused_ignores_told = True
-            log_unused_ignores(self._selection.where_to_remove())
+            with self._redacting():
+                log_unused_ignores(self._selection.where_to_remove())
 
     def snapshot(self) -> Snapshot:
         """Return all that is known now."""
+        with self._redacting():
+            return self._snapshot()
+
+    def _snapshot(self) -> Snapshot:
         self._judge_collected()
         now_ns = self.clock()
         self._suspects.settle(now_ns)
@@ -186,7 +194,7 @@ class SessionWatch:
         sessions = [session for owner in live for session in list(owner.sessions)]
         sessions += self._ledger.unsettled_sessions()
         return Snapshot(
-            open_sessions=OpenSessions(sessions, now_ns, self.settings.statement_length),
+            open_sessions=OpenSessions(sessions, now_ns, self.settings),
             routes=self._ledger.routes(now_ns, self.process_owner),
             findings=[plain.plain_finding(entry) for entry in self._ledger.findings()],
             pools=[plain.plain_pool(pool) for pool in pool_records()],
@@ -206,8 +214,9 @@ class SessionWatch:
         """
         try:
             now_ns = self.clock()
-            self._suspects.settle(now_ns)
-            self._suspects.inspect(self._holds_to_inspect(), now_ns)
+            with self._redacting():
+                self._suspects.settle(now_ns)
+                self._suspects.inspect(self._holds_to_inspect(), now_ns)
         except Exception:  # noqa: BLE001
             self.hook_failed("inspect_connections")
 
@@ -259,7 +268,7 @@ class SessionWatch:
     def pool_timed_out(self, owner: Owner, pool: PoolRecord, waited_ns: int, at: Stack) -> None:
         """Report a checkout that nobody answered."""
         pool.timeouts += 1
-        self._report([sw501.check(owner, pool, waited_ns, at)])
+        self._report(sw501.check(owner, pool, waited_ns, at))
 
     def unknown_mark(self, mark: Any) -> None:
         """Say, once, that what stands on a session means nothing."""
@@ -279,7 +288,8 @@ class SessionWatch:
         """Count an exception of our own, and log the first of each hook."""
         self._internal_errors[hook] += 1
         if self._internal_errors[hook] == 1:
-            log_failure(hook)
+            with self._redacting():
+                log_failure(hook)
 
     def _judge_owner(self, owner: Owner) -> None:
         now_ns = self.clock()
@@ -388,22 +398,32 @@ class SessionWatch:
             log_resolution(finding, how)
 
     def _report(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
-            if finding.leaked is not None:
-                finding.leaked.reported = finding.key
-            if finding.owner.allows(finding.code):
-                continue
-            if not self._selection.reports(finding.code, finding.owner.label):
-                continue
-            entry = self._ledger.add(finding)
-            if entry is not None and self.settings.log_findings:
-                log_finding(finding, entry.count)
+        """Report what a rule finds; the rules are generators, which write their messages here."""
+        with self._redacting():
+            for finding in findings:
+                self._report_one(finding)
+
+    def _report_one(self, finding: Finding) -> None:
+        if finding.leaked is not None:
+            finding.leaked.reported = finding.key
+        if finding.owner.allows(finding.code):
+            return
+        if not self._selection.reports(finding.code, finding.owner.label):
+            return
+        entry = self._ledger.add(finding)
+        if entry is not None and self.settings.log_findings:
+            log_finding(finding, entry.count)
 
     def _note_return(self, leaked: SessionRecord | ConnectionHold) -> None:
         """Note on the finding that what leaked has come back after all."""
         if leaked.reported is not None:
             self._ledger.note_return(leaked.reported)
             leaked.reported = None
+
+
+def _redacting_as(settings: Settings) -> Callable[[], AbstractContextManager[None]]:
+    """Return what puts `redact` in force, which is nothing at all where it is empty."""
+    return partial(redacting, settings.redact) if settings.redact else nullcontext
 
 
 def _refresh_mark(session: SessionRecord) -> None:

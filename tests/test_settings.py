@@ -47,6 +47,10 @@ NAMES = {field.name for field in dataclasses.fields(Settings) if field.init}
         ({"ignore": ["SW310"]}, "ignore has the unknown code 'SW310'; did you mean 'SW301'?"),
         ({"ignore": [""]}, "ignore has the unknown code ''; did you mean 'SW"),
         ({"extend_select": [101]}, "extend_select has the unknown code 101; did you mean 'SW101'?"),
+        ({"redact": "sql"}, "redact is 'sql'; use a list of sql, stacks, paths"),
+        ({"redact": ["stack"]}, "redact has the unknown part 'stack'; did you mean 'stacks'?"),
+        ({"redact": [1]}, "redact has the unknown part 1; did you mean "),
+        ({"token": "\ud800"}, "token has characters that no header can carry"),
         ({"per_route_ignores": ["SW101"]}, "per_route_ignores is ['SW101']; use a table of codes"),
         (
             {"per_route_ignores": {"GET /a": "SW101"}},

@@ -28,7 +28,10 @@ _OWNER_KINDS = {"http": "request", "websocket": "websocket"}
 class RequestOwner(Owner):
     """A request or WebSocket; it knows its route as soon as it has been routed."""
 
-    __slots__ = ("base_path", "method")
+    __slots__ = ("app", "base_path", "method")
+
+    app: Any
+    """The outermost application, which those that are mounted in it replace in the scope."""
 
     method: str
     base_path: str
@@ -36,7 +39,9 @@ class RequestOwner(Owner):
 
     def locate(self) -> str | None:
         """Return the label of the route, which stands in the scope until the request is over."""
-        return route_label(self.scope, self.method, self.base_path) if self.scope else None
+        if not self.scope:
+            return None
+        return route_label(self.scope, self.method, self.base_path, self.app)
 
     def find_allowed(self) -> frozenset[str]:
         """Return what `allow` says of the route's function."""
@@ -69,6 +74,7 @@ class SessionWatchMiddleware:
         owner = scope[_SCOPE_KEY] = RequestOwner(kind, f"{method} (no route)", watch, clock())
         owner.scope, owner.method = scope, method
         owner.base_path = scope.get("root_path", "")
+        owner.app = scope.get("app", self.app)
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -95,6 +101,7 @@ class SessionWatchMiddleware:
             if owner.waited_for is not None:
                 checkout_waited(owner, owner.waited_for)
             watch.end_owner(owner)
+            owner.app = None
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the lifespan on; of several middlewares of one watch, only the outermost judges."""

@@ -92,10 +92,16 @@ def _wrap_begin(original: Callable[..., Any]) -> Callable[..., Any]:
 def _wrap_putrequest(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def putrequest(self: http.client.HTTPConnection, *arguments: Any, **options: Any) -> Any:
-        call_goes_out(getattr(self, "_tunnel_host", None) or self.host, _CALLER)
+        host = getattr(self, "_tunnel_host", None) or self.host
+        call_goes_out(_without_credentials(host), _CALLER)
         return original(self, *arguments, **options)
 
     return putrequest
+
+
+def _without_credentials(host: str) -> str:
+    """Return the host alone: urllib takes `user:password@host` for the name of a host."""
+    return host.rpartition("@")[2]
 
 
 def _wrap_handle_request(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import TracebackType
 
 from sessionwatch.records.mark import MARKS
-from sessionwatch.rules.rule import Finding, Severity
+from sessionwatch.records.redaction import PATHS, STACKS, is_redacted
+from sessionwatch.rules.rule import Finding, Severity, at
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 LOGGER = logging.getLogger("sessionwatch")
 _LEVELS = {
@@ -28,10 +33,11 @@ def log_finding(finding: Finding, count: int) -> None:
 
 def log_resolution(finding: Finding, how: str) -> None:
     """Log that a suspect was no more than slow."""
-    place = f" opened at {finding.place}" if finding.place is not None else ""
+    place = at(finding.opened_at)
+    opened = f" opened{place}" if place else ""
     _log(
         logging.INFO,
-        f"{finding.code} {finding.rule.title} resolved: {finding.owner.label}{place}: {how}",
+        f"{finding.code} {finding.rule.title} resolved: {finding.owner.label}{opened}: {how}",
     )
 
 
@@ -45,12 +51,26 @@ def log_unknown_mark(mark: object) -> None:
 
 
 def log_failure(hook: str) -> None:
-    """Log the exception of ours that is being handled."""
+    """Log the exception of ours that is being handled: its class and the lines it went through.
+
+    Its text may hold any value, and the error of the application's that it came upon holds the
+    parameters of a statement (`StatementError.__str__`, SQLAlchemy 2.0 and 2.1).
+    """
     _log(
         logging.WARNING,
         f"sessionwatch failed in {hook} and goes on without it; please report this",
-        with_exception=True,
+        _error_without_values(),
     )
+
+
+def _error_without_values() -> _ExceptionInfo | None:
+    error = sys.exception()
+    if error is None:
+        return None
+    kind = type(error)
+    namesake = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
+    hides_lines = is_redacted(STACKS) or is_redacted(PATHS)
+    return kind, namesake(), None if hides_lines else error.__traceback__
 
 
 def log_unused_ignores(entries: Mapping[str, Sequence[str]]) -> None:
@@ -60,16 +80,16 @@ def log_unused_ignores(entries: Mapping[str, Sequence[str]]) -> None:
         _log(logging.WARNING, f"these ignores matched no finding: remove {places}")
 
 
-def _log(level: int, text: str, *, with_exception: bool = False) -> None:
+def _log(level: int, text: str, error: _ExceptionInfo | None = None) -> None:
     """Log without letting a handler of the application's that raises break the application."""
     with suppress(Exception):
-        LOGGER.log(level, "%s", text, exc_info=with_exception)
+        LOGGER.log(level, "%s", text, exc_info=error)
 
 
 def finding_text(finding: Finding, count: int = 1) -> str:
     """Return a finding as text: what it is, the opening stack, the fix."""
     lines = [finding.message + (f" (seen {count} times)" if count > 1 else "")]
-    frames = finding.opened_at.application_frames()
+    frames = [] if is_redacted(STACKS) else finding.opened_at.application_frames()
     if frames:
         lines.append("  opened at")
         lines.extend(f"    {frame}" for frame in frames)

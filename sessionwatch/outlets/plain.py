@@ -8,6 +8,7 @@ from typing import Any
 from sessionwatch.ledger import FindingEntry
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
+from sessionwatch.records.redaction import STACKS, is_redacted, shown_path, shown_url
 from sessionwatch.records.stack import Frame, Stack
 
 
@@ -54,7 +55,7 @@ def plain_pool(pool: PoolRecord) -> dict[str, Any]:
     """Return the state of a pool and what went through it."""
     checkouts, checkins, held_ns = pool.totals()
     return {
-        "name": pool.name or pool.class_name,
+        "name": shown_url(pool.name or pool.class_name),
         "class": pool.class_name,
         "size": pool.size,
         "max_overflow": pool.max_overflow,
@@ -70,16 +71,18 @@ def plain_pool(pool: PoolRecord) -> dict[str, Any]:
 
 def plain_place(frame: Frame | None) -> dict[str, Any] | None:
     """Return a frame's file, line and function."""
-    if frame is None:
+    if frame is None or is_redacted(STACKS):
         return None
-    return {"file": frame.file, "line": frame.line, "function": frame.function}
+    return {"file": shown_path(frame.file), "line": frame.line, "function": frame.function}
 
 
 def plain_stack(stack: Stack) -> list[dict[str, Any]]:
     """Return all frames that were kept, innermost first, and whose code each is."""
+    if is_redacted(STACKS):
+        return []
     return [
         {
-            "file": frame.file,
+            "file": shown_path(frame.file),
             "line": frame.line,
             "function": frame.function,
             "origin": frame.origin.value,

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import CodeType
 
 from sessionwatch.records.code_origin import CodeOrigin, origin_of
+from sessionwatch.records.redaction import shown_path
 
 RawFrame = tuple[CodeType, int]
 """A code object and the offset of the instruction that it was at, in bytes."""
@@ -24,7 +25,7 @@ class Frame:
     origin: CodeOrigin
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} in {self.function}"
+        return f"{shown_path(self.file)}:{self.line} in {self.function}"
 
 
 class Stack:

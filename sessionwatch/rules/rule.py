@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sessionwatch.records.redaction import STACKS, is_redacted
 from sessionwatch.records.stack import NO_STACK, Frame, Stack
 
 if TYPE_CHECKING:
@@ -142,5 +143,7 @@ def plural(number: int, word: str) -> str:
 
 def at(stack: Stack | None) -> str:
     """Return the place of a stack for a sentence: " at app/db.py:12 in get_db", or nothing."""
-    place = stack.place if stack is not None else None
+    if stack is None or is_redacted(STACKS):
+        return ""
+    place = stack.place
     return f" at {place}" if place is not None else ""

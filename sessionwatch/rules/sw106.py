@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sessionwatch.records.incident import ConnectionsLeft
+from sessionwatch.records.redaction import shown_url
 from sessionwatch.rules.holders import count_holders, plain_holders
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
 
@@ -80,15 +81,16 @@ def check(left: ConnectionsLeft) -> Iterator[Finding]:
         for hold in left.holds
     )
     name = left.pool.name or left.pool.class_name
+    shown = shown_url(name)
     yield RULE.finding(
         left.owner,
         f"the application has shut down, and {plural(len(left.holds), 'connection')} of the pool "
-        f"{name} {is_or_are} still out: {number} by {worst}",
+        f"{shown} {is_or_are} still out: {number} by {worst}",
         left.at,
         subject=name,
         related=("SW101",) if reported else (),
         details={
-            "pool": name,
+            "pool": shown,
             "connections_out": len(left.holds),
             "holders": plain_holders(holders),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
@@ -52,14 +53,14 @@ RULE = Rule(
 )
 
 
-def check(owner: Owner, pool: PoolRecord, waited_ns: int, waited_at: Stack) -> Finding:
+def check(owner: Owner, pool: PoolRecord, waited_ns: int, waited_at: Stack) -> Iterator[Finding]:
     """Tell who holds the connections of a pool that a checkout has just waited for in vain."""
     holders = count_holders(list(pool.holds))
     states = Counter[str]()
     for (state, _), number in holders.items():
         states[state] += number
     tally = ", ".join(f"{states[state]} {state}" for state in _STATES if states[state])
-    return RULE.finding(
+    yield RULE.finding(
         owner,
         f"{owner.label} waited {waited_ns / 1e9:.1f} s for a connection in vain "
         f"({pool.usage}: {tally or 'no holder known'}); {_verdict(states, holders)}",

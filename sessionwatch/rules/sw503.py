@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sessionwatch.records.incident import EngineMade
+from sessionwatch.records.redaction import shown_url
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
 
 _BROKEN = """\
@@ -71,10 +72,11 @@ def check(made: EngineMade) -> Iterator[Finding]:
     """Find an engine that a request has created after another of the same URL."""
     if made.earlier is None:
         return
+    url = shown_url(made.url)
     yield RULE.finding(
         made.owner,
-        f"{made.owner.label} created an engine for {made.url}{at(made.at)}; a request had created "
+        f"{made.owner.label} created an engine for {url}{at(made.at)}; a request had created "
         f"one for it before{at(made.earlier)}",
         made.at,
-        details={"url": made.url, "first_created": str(made.earlier.place or "")},
+        details={"url": url, "first_created": at(made.earlier).removeprefix(" at ")},
     )

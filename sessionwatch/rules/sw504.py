@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from sessionwatch.records.incident import CheckoutWaited
+from sessionwatch.records.redaction import shown_url
 from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
 
 _BROKEN = """\
@@ -59,17 +60,18 @@ def check(waited: CheckoutWaited) -> Iterator[Finding]:
     if pool.capacity is None or threads <= pool.capacity:
         return
     name = pool.name or pool.class_name
+    shown = shown_url(name)
     number = "any number of" if math.isinf(threads) else f"{threads:.0f}"
     yield RULE.finding(
         waited.owner,
-        f"{number} threads may work for requests at once, and the pool {name} gives "
+        f"{number} threads may work for requests at once, and the pool {shown} gives "
         f"{plural(pool.capacity, 'connection')} at most; {plural(pool.waits, 'checkout')} had to "
         f"wait, {pool.waited_ns / 1e9:.2f} s in all",
         None,
         subject=name,
         related=("SW501",) if pool.timeouts else (),
         details={
-            "pool": name,
+            "pool": shown,
             "threads": None if math.isinf(threads) else threads,
             "capacity": pool.capacity,
             "waits": pool.waits,

@@ -69,10 +69,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _has_token(token: str, authorization: str) -> bool:
-    """Compare in constant time, and as bytes: ASGI servers hand them on as Latin-1."""
+    """Compare in constant time, and as bytes: ASGI servers hand them on as Latin-1.
+
+    A token from the environment may hold bytes that are no UTF-8, as `os.environ` has them.
+    """
     scheme, _, given = authorization.partition(" ")
     same = hmac.compare_digest(
-        given.strip().encode("latin-1", "replace"), token.strip().encode("utf-8")
+        given.encode("latin-1", "replace").strip(),
+        token.encode("utf-8", "surrogateescape").strip(),
     )
     return same and scheme.lower() == "bearer"
 

@@ -11,9 +11,10 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route, Router
+from starlette.routing import Host, Mount, Route, Router
 
 from sessionwatch.instruments.attribution import current_owner
 from sessionwatch.instruments.middleware import SessionWatchMiddleware
@@ -156,6 +157,50 @@ class TestRoutes:
             "GET /inner/notes/{number}": (1, 1, 1),
             "GET /plain/{word}": (1, 1, 1),
         }
+
+    def test_what_a_mount_matched_is_no_part_of_the_route(self, watch, get_db, create_session):
+        def plain(request: Request) -> PlainTextResponse:
+            with create_session():
+                return PlainTextResponse("plain")
+
+        def beneath(request: Request) -> PlainTextResponse:
+            return plain(request)
+
+        inner = FastAPI()
+
+        @inner.get("/notes/{tenant}")
+        def read(tenant: int, session: Session = Depends(get_db)):
+            return tenant
+
+        app = FastAPI()
+        app.root_path = "/v1"
+        app.mount("/tenants/{tenant}", inner)
+        deep = Mount("/in/{town}", routes=[Route("/{word}", plain)])
+        twice = Mount("/twice/{word}", routes=[Route("/{word}", beneath)])
+        app.mount("/shops/{shop:int}", Starlette(routes=[Host("{any}", Router([deep, twice]))]))
+        watched(app, watch)
+        for tenant in ("ada", "bob"):
+            assert request(app, "GET", f"/v1/tenants/{tenant}/notes/3").status_code == 200
+        assert request(app, "GET", "/v1/shops/7/in/rome/word").status_code == 200
+        assert request(app, "GET", "/v1/shops/7/twice/rome/word").status_code == 200
+        counts = route_counts(watch)
+        assert counts.pop("GET /tenants/{tenant}/notes/{tenant}") == (2, 2, 2)
+        assert counts.pop("GET /shops/{shop}/in/{town}/{word}") == (1, 1, 1)
+        (twice_label,) = counts  # Starlette before 1.0 leaves no route in the scope
+        assert twice_label.startswith("GET /shops/{shop}/twice/{word}")
+        assert "rome" not in twice_label
+
+    def test_what_a_mount_matched_is_not_told_from_outside_either(self, watch, create_session):
+        async def bare(scope, receive, send):
+            with create_session():
+                await PlainTextResponse("bare")(scope, receive, send)
+
+        app = FastAPI()
+        app.root_path = "/v1"
+        app.mount("/tenants/{tenant}", bare)
+        wrapped = SessionWatchMiddleware(GZipMiddleware(app), watch=watch)
+        assert request(wrapped, "GET", "/v1/tenants/ada/anything").status_code == 200
+        assert list(route_counts(watch)) == ["GET /v1/tenants/{tenant}"]
 
     def test_a_watched_application_inside_a_watched_one_is_one_owner(self, watch, get_db):
         inner, app = FastAPI(), FastAPI()

@@ -1,0 +1,74 @@
+"""No outlet gives a value away: not of a parameter, nor of a request, nor of an exception.
+
+A new outlet needs one line in OUTLETS.
+"""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+
+async def ask(app, path="/debug/sessions", **headers):
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return (await client.get(path, headers=headers)).text
+
+
+OUTLETS = {
+    "page": lambda watch, app, log: ask(app),
+    "page of one route": lambda watch, app, log: ask(
+        app, "/debug/sessions?route=POST /leak/{given}"
+    ),
+    "refusal": lambda watch, app, log: ask(app, Host="evil.test"),
+    "OpenAPI": lambda watch, app, log: ask(app, "/openapi.json"),
+    "log": lambda watch, app, log: log,
+    "snapshot": lambda watch, app, log: json.dumps(watch.snapshot().to_dict()),
+    "snapshot's representation": lambda watch, app, log: repr(watch.snapshot()),
+    "findings": lambda watch, app, log: repr([each.finding for each in watch._ledger.findings()]),
+    "watch": lambda watch, app, log: repr((watch, watch.settings)),
+}
+"""By name, what comes out of sessionwatch: a function of the watch, its application and the log."""
+
+EXPECTED = {
+    "SW101",
+    "SW102",
+    "SW105",
+    "SW201",
+    "SW202",
+    "SW203",
+    "SW204",
+    "SW206",
+    "SW304",
+    "SW501",
+    "SW502",
+    "SW503",
+}
+
+
+@pytest.fixture(scope="module", params=["sync", "async"])
+def misused(request, misuse):
+    return misuse(request.param, OUTLETS)
+
+
+@pytest.mark.parametrize("outlet", OUTLETS)
+def test_no_secret_comes_out(misused, outlet):
+    assert misused.texts[outlet]
+    assert misused.secrets.found_in(misused.texts[outlet]) == []
+
+
+def test_there_was_a_lot_to_give_away(misused):
+    assert len(misused.secrets) > 40
+    assert EXPECTED - misused.codes == set()
+    assert misused.internal_errors == 0
+
+
+def test_what_is_shown_is_what_happened(misused):
+    assert "INSERT INTO item (name) VALUES (?)" in misused.statements
+    assert "SELECT id  FROM item WHERE name = ? OR name = ? OR id = ?" in misused.statements
+    for outlet in ("page", "log", "snapshot"):
+        for code in misused.codes:
+            assert code in misused.texts[outlet]
+        assert "POST /leak/{given}" in misused.texts[outlet]
