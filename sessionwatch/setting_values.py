@@ -181,6 +181,11 @@ KINDS = {
     "max_findings": _COUNT,
     "max_routes": _COUNT,
     "max_open_sessions": _COUNT,
+    "max_owner_sessions": _COUNT,
+    "max_owners": _COUNT,
+    "max_stacks": _COUNT,
+    "max_transactions": _COUNT,
+    "max_engine_urls": _COUNT,
     "statement_length": _COUNT,
 }
 """The kind of every field of `Settings`."""

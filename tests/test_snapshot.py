@@ -22,6 +22,7 @@ KEYS = [
     "settings",
     "internal_errors",
     "unused_ignores",
+    "dropped",
 ]
 TOTALS = {
     "owners",

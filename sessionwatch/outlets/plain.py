@@ -8,7 +8,7 @@ from typing import Any
 from sessionwatch.ledger import FindingEntry
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
-from sessionwatch.records.session import SessionRecord
+from sessionwatch.records.session import SessionRecord, cut
 from sessionwatch.records.stack import Frame, Stack
 
 
@@ -53,9 +53,6 @@ def plain_finding(entry: FindingEntry) -> dict[str, Any]:
 
 def plain_session(session: SessionRecord, now_ns: int, statement_length: int) -> dict[str, Any]:
     """Return an open session; the times are in seconds."""
-    statement = session.statement
-    if statement is not None and len(statement) > statement_length:
-        statement = statement[:statement_length] + "…"
     running = any(hold.running_since_ns for hold in session.connections_out())
     return {
         "owner": plain_owner(session.owner),
@@ -64,7 +61,7 @@ def plain_session(session: SessionRecord, now_ns: int, statement_length: int) ->
         "idle_seconds": 0.0 if running else (now_ns - session.last_used_ns) / 1e9,
         "connections_out": len(session.connections_out()),
         "uncommitted_writes": session.writes_uncommitted if session.transaction else 0,
-        "last_statement": statement,
+        "last_statement": session.statement and cut(session.statement, statement_length),
         "opened_at": plain_place(session.opened_at.place),
         "stack": plain_stack(session.opened_at),
         "owner_ended": session.owner.ended_ns > 0,

@@ -21,6 +21,7 @@ KEYS = {
     "settings",
     "internal_errors",
     "unused_ignores",
+    "dropped",
 }
 
 
