@@ -142,6 +142,7 @@ class Ledger:
             if session.folded:
                 self._route(session.owner.label).counts.subtract(session.counts(now_ns))
                 session.folded = False
+                session.closed_ns = 0
                 if session.owner.judged:
                     self._keep_unsettled(session, now_ns)
 

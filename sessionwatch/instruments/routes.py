@@ -54,16 +54,16 @@ def endpoint_code(scope: Scope) -> CodeType | None:
 def _mount_template(mounted_at: str, template: str, path_params: dict[str, Any]) -> str:
     """Put the names of a Mount's own parameters where their values stand in its path.
 
-    They come before the route's in the scope (`Mount.matches` in starlette/routing.py, 0.38 to
-    1.10), which keeps the path alone of what it is mounted at.
+    The scope keeps their values, outermost first, and the path alone of what is mounted
+    (`Mount.matches` in starlette/routing.py, 0.38 to 1.10); the rightmost part that fits is taken.
     """
-    parts, begin = mounted_at.split("/"), 0
-    for name, value in path_params.items():
+    parts, left = mounted_at.split("/")[::-1], 0
+    for name, value in reversed(path_params.items()):
         is_of_route = f"{{{name}}}" in template or f"{{{name}:" in template
-        if not is_of_route and str(value) in parts[begin:]:
-            begin = parts.index(str(value), begin) + 1
-            parts[begin - 1] = f"{{{name}}}"
-    return "/".join(parts)
+        if not is_of_route and str(value) in parts[left:]:
+            left = parts.index(str(value), left) + 1
+            parts[left - 1] = f"{{{name}}}"
+    return "/".join(reversed(parts))
 
 
 def _template_in(scope: Scope) -> str | None:
