@@ -240,10 +240,10 @@ class SessionWatch:
             if session.late and session.reported is None:
                 self._report(sw203.check_session(session))
             self._note_return(session)
-        elif owner.ended_ns:
-            self._judge_when_settled(owner)
         elif getattr(session, "counted", None) is not None:
             self._ledger.settle(session, self.clock())
+        elif owner.ended_ns:
+            self._judge_when_settled(owner)
         elif owner is not self.process_owner and session.nothing_lost:
             owner.sessions.pop(session, None)
             self._ledger.settle(session, self.clock())

@@ -94,7 +94,7 @@ def test_memory_is_flat_over_ten_thousand_paths_and_sql_texts(make_watch, read, 
 def test_nothing_that_others_made_is_kept_either(make_watch, grown, kind):
     """Such as the text of a statement, the name of a path, the class of an error."""
     everything = tracemalloc.Filter(False, "/no/such/file")
-    assert grown(kind, make_watch(SMALL), 2000, everything) <= 20_000
+    assert grown(kind, make_watch(SMALL), 1000, everything) <= 20_000
 
 
 def test_session_that_outlives_its_request_takes_little_that_is_ours(make_watch, grown):
