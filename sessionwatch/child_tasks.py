@@ -35,7 +35,9 @@ class ChildTasks:
         self._look_again = look_again
         self._grace_seconds = grace_seconds
         self._awaited: weakref.WeakSet[Task] = weakref.WeakSet()
-        self._deadlines: weakref.WeakSet[Owner] = weakref.WeakSet()
+        self._deadlines: weakref.WeakKeyDictionary[Owner, asyncio.TimerHandle] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def await_all(self, tasks: Iterable[Task]) -> None:
         """Have `task_done` called when each of these tasks is, if it will not be already."""
@@ -46,8 +48,21 @@ class ChildTasks:
 
     def gives(self, owner: Owner, since_end_ns: int) -> bool:
         """Whether an owner that has ended is to be judged later, and see to it that it is."""
-        if self._grace_seconds is not None and since_end_ns >= self._grace_seconds * 1e9:
-            return False
+        waits = self._is_in_time(since_end_ns) and self._waits(owner, since_end_ns)
+        if not waits and self._deadlines:
+            self.forget(owner)
+        return waits
+
+    def forget(self, owner: Owner) -> None:
+        """Wait for an owner's tasks no longer, so that its timer does not stay until its time."""
+        timer = self._deadlines.pop(owner, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _is_in_time(self, since_end_ns: int) -> bool:
+        return self._grace_seconds is None or since_end_ns < self._grace_seconds * 1e9
+
+    def _waits(self, owner: Owner, since_end_ns: int) -> bool:
         tasks = tasks_that_hold(owner.sessions)
         if tasks:
             self.await_all(tasks)
@@ -57,20 +72,26 @@ class ChildTasks:
 
     def _set_deadline(self, owner: Owner) -> None:
         if self._grace_seconds is not None and owner not in self._deadlines:
-            self._deadlines.add(owner)
-            self._call_later(self._grace_seconds, owner)
+            timer = self._call_later(self._grace_seconds, owner)
+            if timer is not None:
+                self._deadlines[owner] = timer
 
     def _look_later(self, owner: Owner, since_end_ns: int) -> bool:
         """Look again after as long as has passed already, so that long work is rarely disturbed."""
         seconds = min(max(since_end_ns / 1e9, _FIRST_LOOK_SECONDS), _LONGEST_PAUSE_SECONDS)
-        return self._call_later(seconds, owner)
+        return self._call_later(seconds, owner) is not None
 
-    def _call_later(self, seconds: float, owner: Owner) -> bool:
+    def _call_later(self, seconds: float, owner: Owner) -> asyncio.TimerHandle | None:
         try:
-            asyncio.get_running_loop().call_later(seconds, self._look_again, owner)
+            loop = asyncio.get_running_loop()
         except RuntimeError:
-            return False
-        return True
+            return None
+        return loop.call_later(seconds, self._look, weakref.ref(owner))
+
+    def _look(self, reference: weakref.ref[Owner]) -> None:
+        owner = reference()
+        if owner is not None:
+            self._look_again(owner)
 
 
 def tasks_that_hold(sessions: Iterable[SessionRecord]) -> set[Task]:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sessionwatch.kept_stacks import KeptStacks
 from sessionwatch.pacing import paced
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.counts import Counts
 from sessionwatch.records.owner import Owner
-from sessionwatch.records.session import SessionRecord
+from sessionwatch.records.session import SessionRecord, cut
 from sessionwatch.rules.rule import Finding, FindingKey
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import RouteTotals
 
 OTHER_ROUTES = "(other)"
+BOUNDS = (
+    "findings",
+    "routes",
+    "open_sessions",
+    "owner_sessions",
+    "owners",
+    "stacks",
+    "transactions",
+    "engine_urls",
+)
+"""What the settings bound, each by its name without "max_"."""
 
 
 @dataclass(slots=True)
@@ -36,28 +47,46 @@ class FindingEntry:
 
 
 class Ledger:
-    """Bounded and thread-safe; no call into it comes from the garbage collector."""
+    """Bounded and thread-safe.
+
+    The garbage collector may run anywhere, and an application's `__del__` close a session then:
+    so the lock is one that the same thread may take twice.
+    """
 
     def __init__(self, settings: Settings, wall_clock: Callable[[], float]) -> None:
         self._settings = settings
         self._wall_clock = wall_clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._routes: dict[str, RouteTotals] = {}
         self._findings: dict[FindingKey, FindingEntry] = {}
         self._live: dict[Owner, None] = {}
         self._unsettled: dict[SessionRecord, None] = {}
         self._unsettled_holds: dict[ConnectionHold, None] = {}
+        self._most_owners = settings.max_owners
+        self._stacks = KeptStacks(settings.max_stacks)
+        self._dropped = dict.fromkeys(BOUNDS, 0)
 
     def begin(self, owner: Owner) -> None:
-        """Take note of an owner that is under way."""
-        self._live[owner] = None
+        """Take note of an owner that is under way, unless there are too many."""
+        if len(self._live) < self._most_owners:
+            self._live[owner] = None
+        else:
+            self.note_dropped("owners")
+
+    def follow(self, owner: Owner) -> bool:
+        """Return whether an owner is followed, or is from now on as there is room again."""
+        if owner not in self._live:
+            if len(self._live) >= self._most_owners:
+                return False
+            self._live[owner] = None
+        return True
 
     def end(self, owner: Owner, now_ns: int) -> None:
         """Add an ended owner to its route; its sessions that are still open stay under watch."""
         with self._lock:
             self._live.pop(owner, None)
             owner.judged = True
-            if not owner.sessions and not owner.holds:
+            if not owner.sessions and not owner.holds and not owner.crowded:
                 return
             route = self._route(owner.label)
             route.owners += 1
@@ -66,7 +95,7 @@ class Ledger:
                     session.folded = True
                     session.add_to(route.counts, now_ns)
                 else:
-                    self._keep_unsettled(session)
+                    self._keep_unsettled(session, now_ns)
             if owner.holds:
                 self._end_holds(owner, route, now_ns)
 
@@ -77,23 +106,36 @@ class Ledger:
                 route.counts.add(hold.counts(now_ns))
             elif len(self._unsettled_holds) < self._settings.max_open_sessions:
                 self._unsettled_holds[hold] = None
+            else:
+                self._count_as_it_stands(hold, now_ns)
+                self._dropped["open_sessions"] += 1
 
-    def adopt(self, session: SessionRecord) -> None:
+    def adopt(self, session: SessionRecord, now_ns: int) -> None:
         """Keep a session that was opened when its owner had ended."""
         with self._lock:
-            self._keep_unsettled(session)
+            self._keep_unsettled(session, now_ns)
+
+    def let_go(self, session: SessionRecord, now_ns: int) -> None:
+        """Count a session of an owner that goes on as it stands, so that nobody need keep it."""
+        with self._lock:
+            self._dropped["owner_sessions"] += 1
+            if session.closed_ns and session.transaction is None:
+                self._fold(session, now_ns)
+            else:
+                self._count_as_it_stands(session, now_ns)
 
     def settle(self, session: SessionRecord, now_ns: int) -> None:
         """Add a session that was closed, or is gone, after its owner had ended."""
         with self._lock:
             self._unsettled.pop(session, None)
             if not session.folded:
-                self._fold(session, self._route(session.owner.label), now_ns)
+                self._fold(session, now_ns)
 
     def settle_hold(self, hold: ConnectionHold, now_ns: int) -> None:
         """Add a connection without a session that came back after its owner had ended."""
         with self._lock:
             self._unsettled_holds.pop(hold, None)
+            self._count_no_more(hold)
             self._route(hold.owner.label).counts.add(hold.counts(now_ns))
 
     def reopen(self, session: SessionRecord, now_ns: int) -> None:
@@ -102,8 +144,9 @@ class Ledger:
             if session.folded:
                 self._route(session.owner.label).counts.subtract(session.counts(now_ns))
                 session.folded = False
+                session.closed_ns = 0
                 if session.owner.judged:
-                    self._keep_unsettled(session)
+                    self._keep_unsettled(session, now_ns)
 
     def add(self, finding: Finding) -> FindingEntry | None:
         """Keep a finding, or count it with those that are the same; None when there is no room."""
@@ -112,6 +155,7 @@ class Ledger:
             entry = self._findings.get(finding.key)
             if entry is None:
                 if len(self._findings) >= self._settings.max_findings:
+                    self._dropped["findings"] += 1
                     return None
                 entry = self._findings[finding.key] = FindingEntry(finding, 0, now, now)
             entry.finding = finding
@@ -134,6 +178,20 @@ class Ledger:
                 entry.resolved += 1
                 entry.resolution = how
 
+    def note_dropped(self, what: str) -> None:
+        """Count something that a bound left no room for."""
+        with self._lock:
+            self._dropped[what] += 1
+
+    def dropped(self) -> dict[str, int]:
+        """Return how much there was no room for, by the name of the bound without "max_"."""
+        others = self._routes.get(OTHER_ROUTES)
+        return {
+            **self._dropped,
+            "routes": others.owners if others is not None else 0,
+            "stacks": self._stacks.refused,
+        }
+
     def live_owners(self) -> list[Owner]:
         """Return the owners that have not been judged yet."""
         return list(self._live)
@@ -151,43 +209,70 @@ class Ledger:
         """Return the totals per route, with what is under way counted in."""
         with self._lock:
             kept = {
-                name: (route.owners, route.counts.values()) for name, route in self._routes.items()
+                name: (route.owners, route.counts.values())
+                for name, route in list(self._routes.items())
             }
             live = [
                 (owner, list(owner.sessions), list(owner.holds)) for owner in (process, *self._live)
             ]
             unsettled = list(self._unsettled)
             unsettled_holds = list(self._unsettled_holds)
-        totals: defaultdict[str, RouteTotals] = defaultdict(RouteTotals)
-        for name, (owners, values) in kept.items():
-            totals[name] = RouteTotals(owners, Counts(*values))
+        totals = {
+            name: RouteTotals(owners, Counts(*values)) for name, (owners, values) in kept.items()
+        }
         for owner, sessions, holds in live:
             if sessions or holds:
-                route = totals[owner.label]
+                route = self._total_of(owner.label, totals)
                 route.owners += owner is not process
                 for session in paced(sessions):
                     session.add_to(route.counts, now_ns)
                 for hold in holds:
                     route.counts.add(hold.counts(now_ns))
         for session in paced(unsettled):
-            session.add_to(totals[session.owner.label].counts, now_ns)
+            route = self._total_of(session.owner.label, totals)
+            session.add_to(route.counts, now_ns)
         for hold in unsettled_holds:
-            totals[hold.owner.label].counts.add(hold.counts(now_ns))
-        return dict(totals)
+            route = self._total_of(hold.owner.label, totals)
+            route.counts.add(hold.counts(now_ns))
+        return totals
 
-    def _keep_unsettled(self, session: SessionRecord) -> None:
+    def _keep_unsettled(self, session: SessionRecord, now_ns: int) -> None:
+        """Follow a session without what only its owner's rules have asked for, if there is room."""
         if len(self._unsettled) < self._settings.max_open_sessions:
             self._unsettled[session] = None
+        else:
+            self._count_as_it_stands(session, now_ns)
+            self._dropped["open_sessions"] += 1
+        session.opened_at = self._stacks.keep(session.opened_at)
+        if session.statement is not None:
+            session.statement = cut(session.statement, self._settings.statement_length)
+        if not session.late:
+            session.transactions = None
+
+    def _count_as_it_stands(self, record: SessionRecord | ConnectionHold, now_ns: int) -> None:
+        """Add what is open and not followed; the record itself knows what to take back later."""
+        record.counted = record.counts(now_ns)
+        self._route(record.owner.label).counts.add(record.counted)
+
+    def _count_no_more(self, record: SessionRecord | ConnectionHold) -> None:
+        counted = getattr(record, "counted", None)
+        if counted is not None:
+            self._route(record.owner.label).counts.subtract(counted)
+            record.counted = None
 
     def _route(self, label: str) -> RouteTotals:
-        route = self._routes.get(label)
+        return self._total_of(label, self._routes)
+
+    def _total_of(self, label: str, totals: dict[str, RouteTotals]) -> RouteTotals:
+        """Return the entry of a route, or that of all others when there are too many."""
+        route = totals.get(label)
         if route is None:
-            if len(self._routes) >= self._settings.max_routes:
+            if len(totals) >= self._settings.max_routes:
                 label = OTHER_ROUTES
-            route = self._routes.setdefault(label, RouteTotals())
+            route = totals.setdefault(label, RouteTotals())
         return route
 
-    @staticmethod
-    def _fold(session: SessionRecord, route: RouteTotals, now_ns: int) -> None:
+    def _fold(self, session: SessionRecord, now_ns: int) -> None:
+        self._count_no_more(session)
         session.folded = True
-        session.add_to(route.counts, now_ns)
+        session.add_to(self._route(session.owner.label).counts, now_ns)

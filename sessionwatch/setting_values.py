@@ -206,6 +206,11 @@ KINDS = {
     "max_findings": _COUNT,
     "max_routes": _COUNT,
     "max_open_sessions": _COUNT,
+    "max_owner_sessions": _COUNT,
+    "max_owners": _COUNT,
+    "max_stacks": _COUNT,
+    "max_transactions": _COUNT,
+    "max_engine_urls": _COUNT,
     "statement_length": _COUNT,
     "redact": Kind(_parts, _parse_names),
 }

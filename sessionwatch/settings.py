@@ -45,7 +45,17 @@ class Settings:
     max_routes: int = 500
     """Routes counted apart; what comes later is counted as "(other)"."""
     max_open_sessions: int = 10_000
-    """Sessions kept whose owner has ended and that are still open."""
+    """Sessions, and connections without one, followed that are still out when their owner ended."""
+    max_owner_sessions: int = 1000
+    """Sessions of one request, job or process followed at once; the oldest are let go of first."""
+    max_owners: int = 10_000
+    """Requests and jobs followed at once; others are counted when they end."""
+    max_stacks: int = 1000
+    """Different stacks kept of sessions that outlived their owner; others have none from then."""
+    max_transactions: int = 64
+    """Root transactions with writes kept of one session for the rules; the oldest go first."""
+    max_engine_urls: int = 64
+    """URLs remembered that requests created engines for; the oldest are forgotten first."""
     statement_length: int = 500
     """Characters of the last statement that are shown; parameters and literals never are."""
     redact: tuple[str, ...] = ()

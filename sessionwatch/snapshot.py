@@ -59,6 +59,8 @@ class Snapshot:
     settings: dict[str, Any]
     internal_errors: dict[str, Any]
     unused_ignores: list[str] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+    """What each bound kept out, by the name of its setting without "max_"."""
 
     @property
     def totals(self) -> RouteTotals:
@@ -75,9 +77,7 @@ class Snapshot:
         }
         for name, route in other.routes.items():
             routes.setdefault(name, RouteTotals()).add(route)
-        errors = dict(self.internal_errors["by_hook"])
-        for hook, number in other.internal_errors["by_hook"].items():
-            errors[hook] = errors.get(hook, 0) + number
+        errors = _added(self.internal_errors["by_hook"], other.internal_errors["by_hook"])
         return Snapshot(
             routes=routes,
             open_sessions=[*self.open_sessions, *other.open_sessions],
@@ -88,6 +88,7 @@ class Snapshot:
             unused_ignores=[
                 entry for entry in self.unused_ignores if entry in other.unused_ignores
             ],
+            dropped=_added(self.dropped, other.dropped),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,6 +106,7 @@ class Snapshot:
             "settings": self.settings,
             "internal_errors": self.internal_errors,
             "unused_ignores": self.unused_ignores,
+            "dropped": self.dropped,
         }
 
     @classmethod
@@ -113,6 +115,13 @@ class Snapshot:
         routes = {name: RouteTotals.from_dict(route) for name, route in plain["routes"].items()}
         rest = {name: value for name, value in plain.items() if name not in ("totals", "routes")}
         return cls(routes=routes, **rest)
+
+
+def _added(numbers: dict[str, int], others: dict[str, int]) -> dict[str, int]:
+    return {
+        name: numbers.get(name, 0) + others.get(name, 0)
+        for name in dict.fromkeys((*numbers, *others))
+    }
 
 
 def _merge_findings(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,13 +20,14 @@ from sessionwatch.instruments.session_record import read_mark
 from sessionwatch.instruments.sessions import notify_when_collected
 from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.instruments.switch import turn_off, turn_on
-from sessionwatch.ledger import Ledger
+from sessionwatch.ledger import FindingEntry, Ledger
 from sessionwatch.narrowing import Narrowing
 from sessionwatch.open_sessions import OpenSessions
 from sessionwatch.outlets import plain
 from sessionwatch.outlets.log import (
     log_failure,
     log_finding,
+    log_no_room,
     log_resolution,
     log_unknown_mark,
     log_unused_ignores,
@@ -77,9 +78,11 @@ class SessionWatch:
         self.watches_outbound = "SW304" in (*self.settings.select, *self.settings.extend_select)
         self.engines_made: dict[str, Stack] = {}
         self._redacting = _redacting_as(self.settings)
+        self.many_sessions = min(MANY_OF_ONE_OWNER, self.settings.max_owner_sessions)
+        self.most_transactions = self.settings.max_transactions
         self._ledger = Ledger(self.settings, wall_clock)
         self._selection = Selection(self.settings)
-        self._unused_ignores_told = False
+        self._unused_ignores_told = self._no_room_told = False
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
         self._internal_errors: Counter[str] = Counter()
@@ -204,6 +207,7 @@ class SessionWatch:
                 "by_hook": dict(self._internal_errors),
             },
             unused_ignores=self.unused_ignores(),
+            dropped=self._ledger.dropped(),
         )
 
     def inspect_connections(self) -> None:
@@ -239,6 +243,8 @@ class SessionWatch:
             if session.late and session.reported is None:
                 self._report(sw203.check_session(session))
             self._note_return(session)
+        elif getattr(session, "counted", None) is not None:
+            self._ledger.settle(session, self.clock())
         elif owner.ended_ns:
             self._judge_when_settled(owner)
         elif owner is not self.process_owner and session.nothing_lost:
@@ -252,12 +258,39 @@ class SessionWatch:
             self._await_collection(session)
         else:
             session.owner.sessions[session] = None
+            if session.owner.crowded:
+                self.crowded(session.owner)
+
+    def crowded(self, owner: Owner) -> None:
+        """Let go of the oldest of an owner's very many sessions, where there is no room for all."""
+        owner.crowded = True
+        most = self.settings.max_owner_sessions
+        if len(owner.sessions) > most:
+            self._judge_collected()
+        while len(owner.sessions) > most:
+            oldest = next(iter(owner.sessions))
+            del owner.sessions[oldest]
+            self._ledger.let_go(oldest, self.clock())
+            if not oldest.folded:
+                self._await_collection(oldest)
+
+    def engine_url_seen(self, url: str, at: Stack) -> None:
+        """Remember where a request created the first engine of a URL; forget the oldest of many."""
+        self.engines_made[url] = at
+        if len(self.engines_made) > self.settings.max_engine_urls:
+            self.engines_made.pop(next(iter(self.engines_made)), None)
+            self.dropped("engine_urls")
+
+    def dropped(self, what: str) -> None:
+        """Count something that a bound of the settings left no room for."""
+        self._ledger.note_dropped(what)
 
     def session_opened_late(self, session: SessionRecord) -> None:
         """Watch a session of a child task whose owner is over, until the task is, too."""
         session.late = True
-        self._ledger.adopt(session)
+        self._ledger.adopt(session, self.clock())
         self._await_collection(session)
+        self.tidy()
         self._child_tasks.await_all(tasks_that_hold([session]))
 
     def tidy(self) -> None:
@@ -303,6 +336,9 @@ class SessionWatch:
                 self._report(check(owner))
             except Exception:  # noqa: BLE001
                 self.hook_failed(f"rule {code}")
+        self._sum_up(owner, now_ns)
+
+    def _sum_up(self, owner: Owner, now_ns: int) -> None:
         self._ledger.end(owner, now_ns)
         for session in owner.sessions:
             if not session.closed_ns:
@@ -312,9 +348,17 @@ class SessionWatch:
             self._judge_collected()
 
     def _judge_when_settled(self, owner: Owner) -> None:
-        """Judge an ended owner, unless child tasks still hold sessions of its own open."""
+        """Judge an ended owner, unless child tasks still hold sessions of its own open.
+
+        Where too many are waited for already, its sessions are judged one by one when they end.
+        """
         if not self._child_tasks.gives(owner, self.clock() - owner.ended_ns):
             self._judge_owner(owner)
+        elif not self._ledger.follow(owner):
+            self._child_tasks.forget(owner)
+            for session in owner.sessions:
+                session.late = not session.settled
+            self._sum_up(owner, self.clock())
 
     def _look_again(self, owner: Owner) -> None:
         try:
@@ -353,7 +397,9 @@ class SessionWatch:
         now_ns = self.clock()
         session.end_collected(now_ns)
         owner = session.owner
-        if session.folded or (owner is not self.process_owner and not owner.judged):
+        let_go = getattr(session, "counted", None) is not None
+        followed = owner is not self.process_owner and not owner.judged and not let_go
+        if session.folded or followed:
             return
         owner.sessions.pop(session, None)
         self._ledger.settle(session, now_ns)
@@ -411,8 +457,15 @@ class SessionWatch:
         if not self._selection.reports(finding.code, finding.owner.label):
             return
         entry = self._ledger.add(finding)
-        if entry is not None and self.settings.log_findings:
+        if self.settings.log_findings:
+            self._log(finding, entry)
+
+    def _log(self, finding: Finding, entry: FindingEntry | None) -> None:
+        if entry is not None:
             log_finding(finding, entry.count)
+        elif not self._no_room_told:
+            self._no_room_told = True
+            log_no_room(self.settings.max_findings)
 
     def _note_return(self, leaked: SessionRecord | ConnectionHold) -> None:
         """Note on the finding that what leaked has come back after all."""

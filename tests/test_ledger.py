@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -197,6 +198,37 @@ def test_last_statement_is_cut(make_watch, read, make_session):
         (shown,) = read(watch).snapshot.open_sessions
     assert len(shown["last_statement"]) == 11
     assert shown["last_statement"].endswith("…")
+
+
+def test_finalizer_that_closes_a_session_while_the_ledger_is_busy(watch, seen, make_session):
+    """The garbage collector may run anywhere, and an application's `__del__` with it."""
+
+    class Repository:
+        def __init__(self):
+            self.session = make_session()
+            self.itself = self
+
+        def __del__(self):
+            self.session.close()
+
+    class Name(str):
+        __slots__ = ()
+
+        def __hash__(self):
+            gc.collect()
+            return super().__hash__()
+
+    def work():
+        with watch.owner("first"):
+            Repository()
+        with watch.owner(Name("second")), make_session():
+            pass
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert seen.counts() == {"opened": 2, "closed": 2}
 
 
 def test_many_threads_lose_no_count(watch, seen, make_engine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import weakref
 from contextlib import suppress
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from sessionwatch import SessionWatch
+from sessionwatch import SessionWatch, Settings
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
@@ -248,6 +249,27 @@ def test_memory_is_flat_in_one_long_owner(watch, grown, work):
     """A WebSocket that lives for days, with a session for each message."""
     with watch.owner("long"):
         assert grown(WORK[work], lambda once: once()) <= 70
+
+
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+def test_memory_is_flat_in_one_long_owner_that_loses_work(make_watch, grown, work):
+    """Such sessions are kept for the rules, as many as there is room for."""
+    watch = make_watch(Settings(max_owner_sessions=100))
+    with watch.owner("long"):
+        assert grown(work, lambda once: once()) <= 70
+
+
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+def test_memory_is_flat_when_an_owner_is_over_and_works_on(watch, grown, work):
+    """A thread or task that inherited the owner, while no other owner comes and goes."""
+    with watch.owner("start a thread"):
+        inherited = contextvars.copy_context()
+
+    def around(once):
+        for _ in range(4):
+            inherited.run(once)
+
+    assert grown(work, around) <= 330
 
 
 def test_memory_is_flat_in_a_task_that_outlives_its_owner(watch, seen, run_async, make_session):

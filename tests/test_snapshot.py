@@ -22,6 +22,7 @@ KEYS = [
     "settings",
     "internal_errors",
     "unused_ignores",
+    "dropped",
 ]
 TOTALS = {
     "owners",
@@ -196,6 +197,18 @@ def test_merge_calls_an_ignore_unused_only_if_it_is_in_both(take):
     one, two = take(), take()
     one.unused_ignores, two.unused_ignores = ["SW101", "SW2"], ["SW2", "GET /a=SW301"]
     assert one.merge(two).unused_ignores == two.merge(one).unused_ignores == ["SW2"]
+
+
+def test_merge_adds_what_was_dropped(take):
+    one, two = take(), take()
+    one.dropped, two.dropped = {"routes": 1, "stacks": 2}, {"routes": 3, "owners": 4}
+    assert one.merge(two).dropped == {"routes": 4, "stacks": 2, "owners": 4}
+
+
+def test_snapshot_of_before_there_were_bounds(take):
+    plain = take().to_dict()
+    del plain["dropped"]
+    assert Snapshot.from_dict(plain).dropped == {}
 
 
 def test_snapshot_of_before_there_were_ignores(take):

@@ -19,8 +19,6 @@ from sessionwatch.instruments.holds import display_url
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.incident import EngineMade
 
-_URLS_KEPT = 64
-
 _known: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
@@ -40,12 +38,9 @@ def engine_made(engine: Engine) -> None:
         return
     at, _ = recorder.capture(sys._getframe(_CALLER))
     url = engine.url._replace(password=None).render_as_string()
-    places = recorder.engines_made
-    earlier = places.get(url)
+    earlier = recorder.engines_made.get(url)
     if earlier is None:
-        places[url] = at
-        if len(places) > _URLS_KEPT:
-            places.pop(next(iter(places)), None)
+        recorder.engine_url_seen(url, at)
     recorder.incident(EngineMade(owner, at, display_url(engine.url), earlier))
 
 

@@ -26,14 +26,15 @@ def route_label(scope: Scope, method: str, base_path: str, app: Any) -> str | No
     FastAPI leaves the route in the scope; so does Starlette from 1.0 on, and before that the route
     is found again among the application's.
     """
-    router = _router_in(app) or scope.get("app")
-    mounted_at = _mounts_template(router, scope.get("root_path", "").removeprefix(base_path))
+    mounted_at = scope.get("root_path", "").removeprefix(base_path)
+    if mounted_at:
+        mounted_at = _mounts_template(_router_in(app) or scope.get("app"), mounted_at)
     template = _template_in(scope)
     if template is not None:
         return f"{method} {mounted_at}{template}"
     if "endpoint" not in scope:
         return None
-    routes = getattr(router, "routes", ())
+    routes = getattr(_router_in(app) or scope.get("app"), "routes", ())
     path = str(scope.get("path", "")).removeprefix(base_path)
     for template in _templates_of(scope["endpoint"], routes, ""):
         with suppress(ValueError):  # two parameters of one name, in a mount and beneath it
@@ -87,7 +88,7 @@ def _mounts_template(router: Any, path: str) -> str:
 
     The scope has it filled in: `/tenants/ada` of `Mount("/tenants/{tenant}")`.
     """
-    template = getattr(router, "root_path", "") if path else ""
+    template = getattr(router, "root_path", "")
     if not path.startswith(template):
         template = ""
     rest, routes = path.removeprefix(template) + "/", getattr(router, "routes", ())

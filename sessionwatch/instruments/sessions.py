@@ -40,7 +40,6 @@ from sessionwatch.instruments.stacks import (
     is_served,
     walk,
 )
-from sessionwatch.records.owner import MANY_OF_ONE_OWNER
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
 
@@ -65,12 +64,16 @@ def session_opened(session: WatchedSession) -> None:
         notify_when_collected(record, session)
         owner.sessions[record] = None
         recorder.tidy()
+        if len(owner.sessions) > recorder.many_sessions:
+            recorder.crowded(owner)
         return
     record.reference = weakref.ref(session)
     if owner.judged:
         recorder.session_opened_late(record)
     else:
         owner.sessions[record] = None
+        if len(owner.sessions) > recorder.many_sessions:
+            recorder.crowded(owner)
 
 
 class _Notice(weakref.ref[Session]):
@@ -137,7 +140,7 @@ def session_closed(session: WatchedSession) -> None:
     record = session._sessionwatch
     if record is not None:
         owner = record.owner
-        if owner.ended_ns or len(owner.sessions) > MANY_OF_ONE_OWNER:
+        if owner.ended_ns or owner.crowded:
             owner.recorder.session_settled(record)
 
 

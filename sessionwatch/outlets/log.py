@@ -31,6 +31,15 @@ def log_finding(finding: Finding, count: int) -> None:
         _log(_LEVELS[finding.severity], finding_text(finding, count))
 
 
+def log_no_room(most: int) -> None:
+    """Log that findings other than those known are counted alone from now on."""
+    _log(
+        logging.WARNING,
+        f"there is no room for more than {most} different findings: others are only counted, at "
+        "/debug/sessions under `dropped`; max_findings makes room",
+    )
+
+
 def log_resolution(finding: Finding, how: str) -> None:
     """Log that a suspect was no more than slow."""
     place = at(finding.opened_at)

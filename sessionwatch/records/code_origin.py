@@ -30,14 +30,18 @@ _STANDARD_LIBRARY = tuple(
 _TYPED_IN = ("<stdin>", "<ipython-", "<python-input-")
 _OURSELVES = str(Path(__file__).resolve().parent.parent) + os.sep
 
+_FILES_REMEMBERED = 4096
+
 KNOWN_ORIGINS: dict[str, CodeOrigin] = {}
-"""What `origin_of` has answered so far, by file name."""
+"""What `origin_of` has answered lately, by file name; a template engine may make up any number."""
 
 
 def origin_of(filename: str) -> CodeOrigin:
     """Return whose code a file is, judged by its path alone; remembered for each file."""
     origin = KNOWN_ORIGINS.get(filename)
     if origin is None:
+        if len(KNOWN_ORIGINS) >= _FILES_REMEMBERED:
+            KNOWN_ORIGINS.clear()
         origin = KNOWN_ORIGINS[filename] = _judge(filename)
     return origin
 

@@ -25,6 +25,7 @@ class ConnectionHold:
         "changes_before",
         "checked_out_at",
         "checked_out_ns",
+        "counted",
         "last_used_ns",
         "owner",
         "pool",
@@ -41,6 +42,9 @@ class ConnectionHold:
         "unsure_write",
         "writes",
     )
+
+    counted: Counts | None
+    """What the totals hold of a connection that is out but not followed; unset for all others."""
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class Owner:
         "__weakref__",
         "allowed",
         "cancelled",
+        "crowded",
         "ended_ns",
         "endpoint",
         "error",
@@ -67,8 +68,7 @@ class Owner:
         self.route: str | None = None
         self.status: int | None = None
         self.error: str | None = None
-        self.cancelled = False
-        self.judged = False
+        self.cancelled = self.judged = self.crowded = False
         self.sessions: dict[SessionRecord, None] = {}
         self.holds: dict[ConnectionHold, None] = {}
         self.scope: Any = None

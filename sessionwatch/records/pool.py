@@ -47,7 +47,7 @@ class PoolRecord:
         self._checkins = 0
         self._held_ns = 0
         self._returned: deque[int] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def capacity(self) -> int | None:

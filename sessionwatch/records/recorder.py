@@ -41,10 +41,23 @@ class Recorder(Protocol):
     """Whether HTTP requests in transactions are told of."""
     engines_made: dict[str, Stack]
     """Where requests created the first engine of each URL."""
+    many_sessions: int
+    """How many sessions an owner may have until `crowded` is to be called for each more."""
+    most_transactions: int
+    """How many root transactions with writes are kept of a session."""
 
     @property
     def only(self) -> Narrowing | None:
         """Which sessions and pools are recorded; None means all."""
+
+    def crowded(self, owner: Owner) -> None:
+        """Take an owner with very many sessions, and let go of the oldest where there is a need."""
+
+    def engine_url_seen(self, url: str, at: Stack) -> None:
+        """Remember where a request created the first engine of a URL."""
+
+    def dropped(self, what: str) -> None:
+        """Count something that a bound of the settings left no room for."""
 
     def session_opened_late(self, session: SessionRecord) -> None:
         """Take a session that was opened after its owner had been judged."""

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from sessionwatch.records.owner import Owner
     from sessionwatch.records.stack import Stack
 
-TRANSACTIONS_KEPT = 64
-"""How many root transactions with writes a session's record keeps; the oldest go first."""
+
+def cut(statement: str, length: int) -> str:
+    """Return the beginning of a statement, with a sign where the rest was left out."""
+    return statement if len(statement) <= length else statement[:length] + "…"
 
 
 class SessionRecord:
@@ -28,6 +30,7 @@ class SessionRecord:
         "closed_ns",
         "collected",
         "committed",
+        "counted",
         "discarded",
         "flushes",
         "folded",
@@ -63,6 +66,9 @@ class SessionRecord:
         "transactions",
         "writes",
     )
+
+    counted: Counts | None
+    """What the totals hold of a session that is open but not followed; unset for all others."""
 
     def __init__(
         self, owner: Owner, opened_ns: int, opened_at: Stack, scoped: bool, opened_in: int
@@ -194,7 +200,10 @@ class SessionRecord:
         if self.transactions is None:
             self.transactions = []
         self.transactions.append(transaction)
-        del self.transactions[:-TRANSACTIONS_KEPT]
+        recorder = self.owner.recorder
+        if len(self.transactions) > recorder.most_transactions:
+            del self.transactions[0]
+            recorder.dropped("transactions")
 
     @property
     def _taken_with_writes(self) -> bool:

@@ -142,6 +142,12 @@ class SessionWatchReport(BaseModel):
     unused_ignores: list[str] = Field(
         description="Entries of `ignore` and `per_route_ignores` that no finding has matched yet."
     )
+    dropped: dict[str, int] = Field(
+        description="What the bounds in `settings` kept out, each by its name without `max_`: "
+        "findings not kept; owners counted under (other) in `routes`; sessions that outlived their "
+        "owner, sessions of one owner, and owners under way, all counted but not followed one by "
+        "one; sessions without their stack; transactions and engine URLs forgotten."
+    )
 
 
 class SessionWatchRefusal(BaseModel):

@@ -202,6 +202,21 @@ class TestRoutes:
         assert request(wrapped, "GET", "/v1/tenants/ada/anything").status_code == 200
         assert list(route_counts(watch)) == ["GET /v1/tenants/{tenant}"]
 
+    def test_parameters_of_a_mount_are_named_and_make_one_route(self, watch, get_db):
+        inner, outer, app = FastAPI(), FastAPI(), FastAPI()
+
+        @inner.get("/notes/{number}")
+        def read(number: str, session: Session = Depends(get_db)):
+            return number
+
+        outer.mount("/{year:int}/notes", inner)
+        app.mount("/of/{tenant}", outer)
+        watched(app, watch)
+        for tenant, year, number in (("a", 1, "x"), ("b", 2, "y"), ("of", 3, "of"), ("3", 3, "3")):
+            path = f"/of/{tenant}/{year}/notes/notes/{number}"
+            assert request(app, "GET", path).json() == number
+        assert list(route_counts(watch)) == ["GET /of/{tenant}/{year}/notes/notes/{number}"]
+
     def test_a_watched_application_inside_a_watched_one_is_one_owner(self, watch, get_db):
         inner, app = FastAPI(), FastAPI()
 

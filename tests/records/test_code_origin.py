@@ -13,7 +13,7 @@ import sqlalchemy
 import starlette
 
 import sessionwatch
-from sessionwatch.records.code_origin import CodeOrigin, origin_of
+from sessionwatch.records.code_origin import KNOWN_ORIGINS, CodeOrigin, origin_of
 
 PACKAGES = f"{sysconfig.get_path('purelib')}/"
 
@@ -68,3 +68,10 @@ def test_event_loop(file):
 )
 def test_library(file):
     assert origin_of(file) is CodeOrigin.LIBRARY
+
+
+def test_files_without_number_are_not_all_remembered():
+    """As a template engine makes them up, one for each rendering."""
+    for number in range(50_000):
+        assert origin_of(f"/srv/app/made_up_{number}.py") is CodeOrigin.APPLICATION
+        assert len(KNOWN_ORIGINS) <= 4096

@@ -6,9 +6,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sessionwatch import SessionRecord
+from sessionwatch import SessionRecord, Settings
 from sessionwatch.instruments.sessions import record_of
-from sessionwatch.records.session import TRANSACTIONS_KEPT
 
 
 @pytest.fixture
@@ -32,13 +31,13 @@ def test_states(session):
 
 
 def test_transactions_that_are_kept_are_bounded_and_all_are_counted(seen, session, models):
-    for number in range(TRANSACTIONS_KEPT + 20):
+    for number in range(Settings().max_transactions + 20):
         session.add(models.Item(name=str(number)))
         session.commit()
     record = record_of(session)
-    assert len(record.written_transactions()) == TRANSACTIONS_KEPT
-    assert record.committed == TRANSACTIONS_KEPT + 20
-    assert seen.counts("committed") == {"committed": TRANSACTIONS_KEPT + 20}
+    assert len(record.written_transactions()) == Settings().max_transactions
+    assert record.committed == Settings().max_transactions + 20
+    assert seen.counts("committed") == {"committed": Settings().max_transactions + 20}
 
 
 def test_transactions_that_only_read_are_not_kept(session):

@@ -26,6 +26,7 @@ KEYS = {
     "settings",
     "internal_errors",
     "unused_ignores",
+    "dropped",
 }
 
 
