@@ -14,6 +14,7 @@ from sessionwatch.settings import Settings
 from sessionwatch.snapshot import RouteTotals
 
 OTHER_ROUTES = "(other)"
+_GONE = object()
 
 
 @dataclass(slots=True)
@@ -33,12 +34,16 @@ class FindingEntry:
 
 
 class Ledger:
-    """Bounded and thread-safe; no call into it comes from the garbage collector."""
+    """Bounded and thread-safe; also for what a session's user does in the garbage collector.
+
+    It may close the generator that `next(get_db())` has left, and so a session, at any allocation
+    of a thread that is in here already.
+    """
 
     def __init__(self, settings: Settings, wall_clock: Callable[[], float]) -> None:
         self._settings = settings
         self._wall_clock = wall_clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._routes: dict[str, RouteTotals] = {}
         self._findings: dict[FindingKey, FindingEntry] = {}
         self._live: dict[Owner, None] = {}
@@ -58,7 +63,9 @@ class Ledger:
                 return
             route = self._route(owner.label)
             route.owners += 1
-            for session in owner.sessions:
+            for session in list(owner.sessions):
+                if session.folded:
+                    continue
                 if session.closed_ns or session.collected:
                     session.folded = True
                     session.add_to(route.counts, now_ns)
@@ -70,8 +77,8 @@ class Ledger:
     def _end_holds(self, owner: Owner, route: RouteTotals, now_ns: int) -> None:
         for hold in list(owner.holds):
             if hold.returned_ns:
-                del owner.holds[hold]
-                route.counts.add(hold.counts(now_ns))
+                if owner.holds.pop(hold, _GONE) is not _GONE:
+                    route.counts.add(hold.counts(now_ns))
             elif len(self._unsettled_holds) < self._settings.max_open_sessions:
                 self._unsettled_holds[hold] = None
 
@@ -148,7 +155,7 @@ class Ledger:
         """Return the totals per route, with what is under way counted in."""
         totals: dict[str, RouteTotals] = {}
         with self._lock:
-            for name, route in self._routes.items():
+            for name, route in self._routes.copy().items():
                 totals.setdefault(name, RouteTotals()).add(route)
             live = [process, *self._live]
             unsettled = list(self._unsettled)

@@ -47,7 +47,7 @@ class PoolRecord:
         self._checkins = 0
         self._held_ns = 0
         self._returned: deque[int] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def capacity(self) -> int | None:
@@ -88,7 +88,8 @@ class PoolRecord:
     def _sum_returns(self) -> None:
         with self._lock:
             while self._returned:
-                self._held_ns += self._returned.popleft()
+                held_ns = self._returned.popleft()
+                self._held_ns += held_ns
                 self._checkins += 1
 
 
