@@ -66,7 +66,7 @@ class Ledger:
             for session in list(owner.sessions):
                 if session.folded:
                     continue
-                if session.closed_ns or session.collected:
+                if session.closed_ns or (session.collected and not session.awaits_return):
                     session.folded = True
                     session.add_to(route.counts, now_ns)
                 else:

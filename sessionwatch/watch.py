@@ -346,6 +346,9 @@ class SessionWatch:
         _drain(self._returned, self._settle_hold, self.hook_failed)
 
     def _bury(self, session: SessionRecord) -> None:
+        if session.awaits_return and self.running and not session.folded:
+            self._collected.append(session)
+            return
         now_ns = self.clock()
         session.end_collected(now_ns)
         owner = session.owner
@@ -420,8 +423,11 @@ def _refresh_mark(session: SessionRecord) -> None:
 
 
 def _drain(queue: deque[_T], handle: Callable[[_T], None], failed: Callable[[str], None]) -> None:
-    """Handle all that waits, even if another thread does the same, or if handling one raises."""
-    while True:
+    """Handle all that waits, even if another thread does the same, or if handling one raises.
+
+    What is put back meanwhile waits for the next time.
+    """
+    for _ in range(len(queue)):
         try:
             waiting = queue.popleft()
         except IndexError:
