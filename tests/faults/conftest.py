@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import subprocess
 import sys
 import threading
@@ -51,6 +52,16 @@ class Truth:
 def truth() -> Truth:
     """What the test's own session class has counted."""
     return Truth()
+
+
+@pytest.fixture(autouse=True)
+def _pools_are_silent() -> Iterator[None]:
+    """Log nothing of the pools': what pytest keeps of it keeps the sessions in its frames alive."""
+    logger = logging.getLogger("sqlalchemy.pool")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
 
 
 def let_workers_end() -> None:
