@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
@@ -161,6 +161,7 @@ class SessionWatch:
                 self._judge_collected()
         except Exception:  # noqa: BLE001
             self.hook_failed("end_owner")
+            self._give_up(owner)
 
     def active_owners(self) -> int:
         """Return how many owners have not been judged yet."""
@@ -306,6 +307,13 @@ class SessionWatch:
         owner.sessions.clear()
         if self._collected or self._returned:
             self._judge_collected()
+
+    def _give_up(self, owner: Owner) -> None:
+        """Let go of an owner that could not be judged."""
+        owner.scope = owner.task = None
+        with suppress(Exception):
+            self._ledger.end(owner, self.clock())
+            owner.sessions.clear()
 
     def _judge_when_settled(self, owner: Owner) -> None:
         """Judge an ended owner, unless child tasks still hold sessions of its own open."""
