@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -282,8 +283,15 @@ class SessionWatch:
         except Exception:  # noqa: BLE001
             self.hook_failed(f"rule {code}")
 
-    def hook_failed(self, hook: str) -> None:
-        """Count an exception of our own, and log the first of each hook."""
+    def hook_failed(
+        self, hook: str, *, at_the_end: Callable[[], bool] = sys.is_finalizing
+    ) -> None:
+        """Count an exception of our own, and log the first of each hook.
+
+        Not when the interpreter takes its modules apart, where anything may be None.
+        """
+        if at_the_end():
+            return
         self._internal_errors[hook] += 1
         if self._internal_errors[hook] == 1:
             log_failure(hook)

@@ -204,6 +204,7 @@ class Application:
             session = self.session()
             session.add(item(name="early"))
             session.flush()
+            session.execute(ONE)
 
             def work():
                 with self.session() as other:
