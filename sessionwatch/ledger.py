@@ -50,6 +50,10 @@ class Ledger:
         self._unsettled: dict[SessionRecord, None] = {}
         self._unsettled_holds: dict[ConnectionHold, None] = {}
 
+    def renew_lock(self) -> None:
+        """Take a lock that nobody holds; for a forked child."""
+        self._lock = threading.RLock()
+
     def begin(self, owner: Owner) -> None:
         """Take note of an owner that is under way."""
         self._live[owner] = None

@@ -283,6 +283,11 @@ class SessionWatch:
         except Exception:  # noqa: BLE001
             self.hook_failed(f"rule {code}")
 
+    def renew_locks(self) -> None:
+        """Take locks that nobody holds; called in a forked child."""
+        self._starts_lock = threading.Lock()
+        self._ledger.renew_lock()
+
     def hook_failed(
         self, hook: str, *, at_the_end: Callable[[], bool] = sys.is_finalizing
     ) -> None:

@@ -79,6 +79,10 @@ class PoolRecord:
         if self.holds.pop(hold, _ABSENT) is None:
             self._returned.append(hold.returned_ns - hold.checked_out_ns)
 
+    def renew_lock(self) -> None:
+        """Take a lock that nobody holds; for a forked child."""
+        self._lock = threading.RLock()
+
     def totals(self) -> tuple[int, int, int]:
         """Return checkouts, checkins and the nanoseconds that returned connections were held."""
         self._sum_returns()
