@@ -288,9 +288,7 @@ class SessionWatch:
         self._starts_lock = threading.Lock()
         self._ledger.renew_lock()
 
-    def hook_failed(
-        self, hook: str, *, at_the_end: Callable[[], bool] = sys.is_finalizing
-    ) -> None:
+    def hook_failed(self, hook: str, *, at_the_end: Callable[[], bool] = sys.is_finalizing) -> None:
         """Count an exception of our own, and log the first of each hook.
 
         Not when the interpreter takes its modules apart, where anything may be None.

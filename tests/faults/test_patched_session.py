@@ -94,7 +94,7 @@ def test_patched_again_and_again(patch, engine, truth, unharmed):
         patch("__init__")
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     pass
 
 
@@ -111,11 +111,11 @@ def overriding(base):
     class RaisesAfterwards(base):
         def close(self):
             super().close()
-            raise Broken
+            raise BrokenError
 
     class RaisesBefore(base):
         def close(self):
-            raise Broken
+            raise BrokenError
 
     class WorksInClose(base):
         def close(self):
@@ -132,24 +132,24 @@ def overriding(base):
     class HasSlotsOfItsOwn(base):
         def __setattr__(self, name, value):
             if name == "forbidden":
-                raise Broken
+                raise BrokenError
             object.__setattr__(self, name, value)
 
     class RefusesOurs(base):
         def __setattr__(self, name, value):
             if name.startswith("_sessionwatch"):
-                raise Broken
+                raise BrokenError
             object.__setattr__(self, name, value)
 
     class SaysItIsEqual(base):
         __hash__ = None
 
         def __eq__(self, other):
-            raise Broken
+            raise BrokenError
 
     class HasAWildGetattr(base):
         def __getattr__(self, name):
-            raise Broken(name)
+            raise BrokenError(name)
 
     return {name: each for name, each in locals().items() if isinstance(each, type)}
 
@@ -161,8 +161,8 @@ NOT_RECORDED = "RefusesOurs"
 def tried(action):
     try:
         return action()
-    except Broken:
-        return Broken
+    except BrokenError:
+        return BrokenError
 
 
 def script(session_class, engine):
