@@ -28,6 +28,7 @@ BOUNDS = (
     "engine_urls",
 )
 """What the settings bound, each by its name without "max_"."""
+_GONE = object()
 
 
 @dataclass(slots=True)
@@ -47,10 +48,10 @@ class FindingEntry:
 
 
 class Ledger:
-    """Bounded and thread-safe.
+    """Bounded and thread-safe; also for what a session's user does in the garbage collector.
 
-    The garbage collector may run anywhere, and an application's `__del__` close a session then:
-    so the lock is one that the same thread may take twice.
+    It may close the generator that `next(get_db())` has left, and so a session, at any allocation
+    of a thread that is in here already.
     """
 
     def __init__(self, settings: Settings, wall_clock: Callable[[], float]) -> None:
@@ -65,6 +66,10 @@ class Ledger:
         self._most_owners = settings.max_owners
         self._stacks = KeptStacks(settings.max_stacks)
         self._dropped = dict.fromkeys(BOUNDS, 0)
+
+    def renew_lock(self) -> None:
+        """Take a lock that nobody holds; for a forked child."""
+        self._lock = threading.RLock()
 
     def begin(self, owner: Owner) -> None:
         """Take note of an owner that is under way, unless there are too many."""
@@ -90,8 +95,10 @@ class Ledger:
                 return
             route = self._route(owner.label)
             route.owners += 1
-            for session in owner.sessions:
-                if session.closed_ns or session.collected:
+            for session in list(owner.sessions):
+                if session.folded:
+                    continue
+                if session.closed_ns or (session.collected and not session.awaits_return):
                     session.folded = True
                     session.add_to(route.counts, now_ns)
                 else:
@@ -102,8 +109,8 @@ class Ledger:
     def _end_holds(self, owner: Owner, route: RouteTotals, now_ns: int) -> None:
         for hold in list(owner.holds):
             if hold.returned_ns:
-                del owner.holds[hold]
-                route.counts.add(hold.counts(now_ns))
+                if owner.holds.pop(hold, _GONE) is not _GONE:
+                    route.counts.add(hold.counts(now_ns))
             elif len(self._unsettled_holds) < self._settings.max_open_sessions:
                 self._unsettled_holds[hold] = None
             else:

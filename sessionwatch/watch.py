@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -168,6 +169,7 @@ class SessionWatch:
                 self._judge_collected()
         except Exception:  # noqa: BLE001
             self.hook_failed("end_owner")
+            self._give_up(owner)
 
     def active_owners(self) -> int:
         """Return how many owners have not been judged yet."""
@@ -317,8 +319,18 @@ class SessionWatch:
         except Exception:  # noqa: BLE001
             self.hook_failed(f"rule {code}")
 
-    def hook_failed(self, hook: str) -> None:
-        """Count an exception of our own, and log the first of each hook."""
+    def renew_locks(self) -> None:
+        """Take locks that nobody holds; called in a forked child."""
+        self._starts_lock = threading.Lock()
+        self._ledger.renew_lock()
+
+    def hook_failed(self, hook: str, *, at_the_end: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Count an exception of our own, and log the first of each hook.
+
+        Not when the interpreter takes its modules apart, where anything may be None.
+        """
+        if at_the_end():
+            return
         self._internal_errors[hook] += 1
         if self._internal_errors[hook] == 1:
             with self._redacting():
@@ -346,6 +358,13 @@ class SessionWatch:
         owner.sessions.clear()
         if self._collected or self._returned:
             self._judge_collected()
+
+    def _give_up(self, owner: Owner) -> None:
+        """Let go of an owner that could not be judged."""
+        owner.scope = owner.task = None
+        with suppress(Exception):
+            self._ledger.end(owner, self.clock())
+            owner.sessions.clear()
 
     def _judge_when_settled(self, owner: Owner) -> None:
         """Judge an ended owner, unless child tasks still hold sessions of its own open.
@@ -394,6 +413,9 @@ class SessionWatch:
         _drain(self._returned, self._settle_hold, self.hook_failed)
 
     def _bury(self, session: SessionRecord) -> None:
+        if session.awaits_return and self.running and not session.folded:
+            self._collected.append(session)
+            return
         now_ns = self.clock()
         session.end_collected(now_ns)
         owner = session.owner
@@ -487,8 +509,11 @@ def _refresh_mark(session: SessionRecord) -> None:
 
 
 def _drain(queue: deque[_T], handle: Callable[[_T], None], failed: Callable[[str], None]) -> None:
-    """Handle all that waits, even if another thread does the same, or if handling one raises."""
-    while True:
+    """Handle all that waits, even if another thread does the same, or if handling one raises.
+
+    What is put back meanwhile waits for the next time.
+    """
+    for _ in range(len(queue)):
         try:
             waiting = queue.popleft()
         except IndexError:

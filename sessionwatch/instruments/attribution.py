@@ -40,6 +40,17 @@ def remove_recorder(recorder: Recorder) -> bool:
         return not _running
 
 
+def recorders() -> list[Recorder]:
+    """Return the watches that record now."""
+    return list(_running)
+
+
+def renew_lock() -> None:
+    """Take a lock that nobody holds; for a forked child."""
+    global _lock
+    _lock = threading.Lock()
+
+
 def running_task() -> Task[Any] | None:
     """Return the asyncio task that runs in this thread, if any."""
     loop = _get_running_loop()

@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Host, Mount, compile_path
 
+from sessionwatch.instruments.attribution import guarded
 from sessionwatch.records.owner import NOTHING_ALLOWED
 
 Scope = MutableMapping[str, Any]
@@ -50,8 +51,12 @@ def allowed_by(endpoint: Any) -> frozenset[str]:
     return codes
 
 
+@guarded
 def endpoint_code(scope: Scope) -> CodeType | None:
-    """Return the code of the handler that the request was sent to, without its decorators."""
+    """Return the code of the handler that the request was sent to, without its decorators.
+
+    An endpoint may be any object, and raise whatever it likes when it is asked for them.
+    """
     code = getattr(inspect.unwrap(scope.get("endpoint")), "__code__", None)  # type: ignore[arg-type]
     return code if isinstance(code, CodeType) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from sqlalchemy import event
@@ -56,3 +57,18 @@ def turn_off(recorder: Recorder) -> None:
             for patch in reversed((*_PATCHES, *async_patches())):
                 patch.remove()
             holds.forget_pools()
+
+
+def _renew_locks() -> None:
+    """Give a forked child locks of its own: those it inherits may be held by threads it has not."""
+    global _lock
+    _lock = threading.Lock()
+    attribution.renew_lock()
+    for recorder in attribution.recorders():
+        recorder.renew_locks()
+    for pool in holds.pool_records():
+        pool.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

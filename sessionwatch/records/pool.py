@@ -79,6 +79,10 @@ class PoolRecord:
         if self.holds.pop(hold, _ABSENT) is None:
             self._returned.append(hold.returned_ns - hold.checked_out_ns)
 
+    def renew_lock(self) -> None:
+        """Take a lock that nobody holds; for a forked child."""
+        self._lock = threading.RLock()
+
     def totals(self) -> tuple[int, int, int]:
         """Return checkouts, checkins and the nanoseconds that returned connections were held."""
         self._sum_returns()
@@ -88,7 +92,8 @@ class PoolRecord:
     def _sum_returns(self) -> None:
         with self._lock:
             while self._returned:
-                self._held_ns += self._returned.popleft()
+                held_ns = self._returned.popleft()
+                self._held_ns += held_ns
                 self._checkins += 1
 
 

@@ -89,5 +89,8 @@ class Recorder(Protocol):
     def unknown_mark(self, mark: Any) -> None:
         """Take a mark on a session that means nothing."""
 
+    def renew_locks(self) -> None:
+        """Take locks that nobody holds; called in a forked child."""
+
     def hook_failed(self, hook: str) -> None:
         """Take an exception of a hook of ours; called while it is handled."""

@@ -113,6 +113,11 @@ class SessionRecord:
         return self.closed_ns > 0 or self.collected
 
     @property
+    def awaits_return(self) -> bool:
+        """Whether a connection has not come back, as when the garbage collector is at it."""
+        return self.checkins < self.checkouts
+
+    @property
     def is_audit(self) -> bool:
         """Whether its commits are meant to survive whatever becomes of the owner's work."""
         return self.mark == AUDIT
