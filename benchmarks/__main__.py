@@ -50,6 +50,7 @@ def main(
     chosen = [WORKLOADS[name] for name in workloads or WORKLOADS]
     times = _times(taking_part, chosen, drives or DRIVES, many)
     found["drives"], found["absent"] = results.ratios(times), times.absent
+    found["disabled_in_one_process"] = times.paired
     found["memory"] = None
     if not no_memory:
         amounts = memory.QUICK if quick else memory.Amounts()

@@ -18,11 +18,12 @@ from collections.abc import Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from benchmarks import growth, holding, snapshots
+from benchmarks import growth, holding, paired, snapshots
 from benchmarks.applications import WORKLOADS, Workload, build
 from benchmarks.contestants import CONTESTANTS
 
 _STARTS_WITHIN_SECONDS = 20
+_TURNS_WITHIN_SECONDS = 3600
 
 
 class Stage:
@@ -41,6 +42,7 @@ class Stage:
             "serve": self.serve,
             "clock": time.process_time,
             "recorded": self.recorded,
+            "pair": self.pair,
             "hold": lambda **given: self.wait_for(holding.measure(self, **given)),
             "grow": lambda **given: growth.measure(self, **given),
             "million": lambda **given: self.wait_for(growth.measure_sessions(self, **given)),
@@ -56,6 +58,10 @@ class Stage:
         """Send requests in process, one after the other, and return the processor time of each."""
         return self.wait_for(_send(self.application.app, WORKLOADS[workload], requests))  # type: ignore[no-any-return]
 
+    def pair(self, workload: str, pairs: int) -> float:
+        """Return the ratio to bare of a request through the middleware of a stopped watch."""
+        return float(self.wait_for(paired.measure(self, _scope(WORKLOADS[workload]), pairs)))
+
     def serve(self) -> int:
         """Start uvicorn with its pure-Python parser, and return the port."""
         import uvicorn
@@ -65,7 +71,12 @@ class Stage:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         config = uvicorn.Config(
-            self.application.app, http="h11", loop="asyncio", lifespan="off", log_level="warning"
+            self.application.app,
+            http="h11",
+            loop="asyncio",
+            lifespan="off",
+            log_level="warning",
+            timeout_keep_alive=_TURNS_WITHIN_SECONDS,
         )
         server = uvicorn.Server(config)
         asyncio.run_coroutine_threadsafe(server.serve([listening]), self._loop)

@@ -27,7 +27,7 @@ class Amounts:
 
 
 QUICK = Amounts(
-    sessions=1_000, in_transaction=200, warm_up=500, requests=1_000, snapshots=3, import_pairs=3
+    sessions=500, in_transaction=100, warm_up=200, requests=500, snapshots=3, import_pairs=2
 )
 
 

@@ -1,5 +1,6 @@
 """What sessionwatch promises to cost at most, and whether it was measured to."""
 
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,7 @@ def check(results: dict[str, Any]) -> list[Target]:
         _ratio(results, COUNTS, "select", 1.05),
         _ratio(results, COUNTS, "threads", 1.05),
         _ratio(results, DISABLED, "select", 1.005),
+        _paired(results["disabled_in_one_process"]),
         *_memory(results["memory"]),
     ]
 
@@ -47,6 +49,12 @@ def _ratio(results: dict[str, Any], contestant: str, workload: str, limit: float
         return Target(text, limit, None, "x bare")
     around = (found["lower_quartile"], found["upper_quartile"])
     return Target(text, limit, found["ratio"], "x bare", around, found["ratio_of_fastest"])
+
+
+def _paired(ratios: list[float]) -> Target:
+    measured = statistics.median(ratios) if ratios else None
+    around = (min(ratios), max(ratios)) if ratios else None
+    return Target("disabled, beside bare in one process", 1.005, measured, "x bare", around)
 
 
 def _memory(memory: dict[str, Any] | None) -> list[Target]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from benchmarks.applications import SQLITE_URL, Workload
 from benchmarks.client import Client
-from benchmarks.contestants import BARE, CONTESTANTS
+from benchmarks.contestants import BARE, CONTESTANTS, DISABLED
 from benchmarks.process import Child, ChildError
 
 ASGI, UVICORN = "asgi", "uvicorn"
 DRIVES = (ASGI, UVICORN)
+_PAIRS_PER_ROUND = 250
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Times:
     seconds: dict[tuple[str, str, str], list[float]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    paired: list[float] = field(default_factory=list)
+    """The ratio of disabled to bare within one process, for each process of bare."""
     absent: dict[str, str] = field(default_factory=dict)
     """Why a contestant, or "contestant: workload", was not measured."""
 
@@ -67,7 +70,10 @@ class Player:
 
 @contextmanager
 def players(names: Sequence[str], url: str, absent: dict[str, str]) -> Iterator[list[Player]]:
-    """Start a process for each; those that can't take part are noted in `absent`."""
+    """Start a process for each; those that can't take part are noted in `absent`.
+
+    Raises `ChildError` if bare is among those.
+    """
     with ExitStack() as stack:
         started = []
         for name in names:
@@ -81,6 +87,8 @@ def players(names: Sequence[str], url: str, absent: dict[str, str]) -> Iterator[
             try:
                 child.ready()
             except ChildError as error:
+                if child.contestant == BARE:
+                    raise
                 absent[child.contestant] = str(error)
             else:
                 ready.append(Player(child))
@@ -112,6 +120,8 @@ def take_turns(
             with players(random.sample(names, len(names)), url, times.absent) as ready:
                 for drive in drives:
                     _play(ready, drive, group, rounds, times)
+                if DISABLED in names and url == SQLITE_URL:
+                    times.paired += _pair(ready, rounds)
     return times
 
 
@@ -124,8 +134,17 @@ def _play(
             _round(taking_part, drive, workload, times)
 
 
+def _pair(ready: list[Player], rounds: int) -> list[float]:
+    pairs = rounds * _PAIRS_PER_ROUND
+    return [
+        float(player.child.ask("pair", workload="select", pairs=pairs))
+        for player in ready
+        if player.name == BARE
+    ]
+
+
 def _fit(ready: list[Player], drive: str, workload: Workload, times: Times) -> list[Player]:
-    """Warm everybody up, and return those that work and record."""
+    """Warm everybody up, and return those that work and record; without bare, nobody."""
     fit = []
     for player in ready:
         try:
@@ -134,7 +153,7 @@ def _fit(ready: list[Player], drive: str, workload: Workload, times: Times) -> l
             times.absent[f"{player.name}: {drive} {workload.name}"] = str(error)
         else:
             fit.append(player)
-    return fit
+    return fit if any(player.name == BARE for player in fit) else []
 
 
 def _round(taking_part: list[Player], drive: str, workload: Workload, times: Times) -> None:
