@@ -1,31 +1,33 @@
 """What `import sessionwatch` adds to importing SQLAlchemy and Starlette."""
 
-import statistics
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+_ROOT = Path(__file__).resolve().parent.parent
 _PROGRAM = """
 import time
-started = time.process_time()
 import sqlalchemy, sqlalchemy.orm, starlette.applications, starlette.middleware
-{more}
+started = time.process_time()
+import sessionwatch
 print(time.process_time() - started)
 """
 
 
-def measure(pairs: int) -> float:
-    """Return the median difference, in seconds of processor time, over pairs of new processes."""
-    _seconds("import sessionwatch")  # the first one writes the compiled files
-    differences = []
-    for _ in range(pairs):
-        without = _seconds("")
-        differences.append(_seconds("import sessionwatch") - without)
-    return statistics.median(differences)
+def measure(processes: int) -> list[float]:
+    """Return the seconds of processor time that it took in each of several new processes."""
+    _seconds()  # the first one writes the compiled files
+    return [_seconds() for _ in range(processes)]
 
 
-def _seconds(more: str) -> float:
+def _seconds() -> float:
+    # Whoever has turned compiled files off would measure the compiler.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", _PROGRAM.format(more=more)],
+        [sys.executable, "-c", _PROGRAM],
+        cwd=_ROOT,
+        env=environment,
         capture_output=True,
         text=True,
         check=True,

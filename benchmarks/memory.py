@@ -23,12 +23,10 @@ class Amounts:
     warm_up: int = 5_000
     requests: int = 25_000
     snapshots: int = 9
-    import_pairs: int = 21
+    imports: int = 15
 
 
-QUICK = Amounts(
-    sessions=500, in_transaction=100, warm_up=200, requests=500, snapshots=3, import_pairs=2
-)
+QUICK = Amounts(sessions=500, in_transaction=100, warm_up=200, requests=500, snapshots=3, imports=2)
 
 
 @dataclass
@@ -44,7 +42,7 @@ class Memory:
     """Over `amounts.requests` requests, resident, bare's own growth included."""
     absent: dict[str, str] = field(default_factory=dict)
     snapshot: dict[str, float] = field(default_factory=dict)
-    import_seconds: float = 0.0
+    import_seconds: list[float] = field(default_factory=list)
     million: list[int] = field(default_factory=list)
     """Resident bytes after each 100,000 of a million sessions, the first before all."""
 
@@ -65,7 +63,7 @@ def measure(
     with Child(DEFAULT, SQLITE_URL) as child:
         child.ready()
         memory.snapshot = child.ask("snapshot", sessions=amounts.sessions, times=amounts.snapshots)
-    memory.import_seconds = imports.measure(amounts.import_pairs)
+    memory.import_seconds = imports.measure(amounts.imports)
     if million:
         progress("a million sessions")
         with Child(DEFAULT, SQLITE_URL) as child:

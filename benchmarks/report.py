@@ -85,7 +85,7 @@ def _snapshot(memory: dict[str, Any]) -> str:
 
 
 def _targets(targets: list[Target]) -> Table:
-    table = _table("target", "at most", "measured (quartiles)", "fastest turns", "")
+    table = _table("target", "at most", "measured (quartiles)", "fastest", "")
     verdicts = {True: "met", False: "not met", None: "not measured"}
     for target in targets:
         table.add_row(

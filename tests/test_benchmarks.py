@@ -70,7 +70,7 @@ def test_memory_is_compared_with_bare(run):
     assert 0 < memory["opened"]["default"] < memory["in_transaction"]["default"]
     assert {"bare", "default"} <= set(memory["grown_per_100_000"])
     assert memory["snapshot"]["median"] > 0
-    assert memory["import_seconds"] > 0
+    assert min(memory["import_seconds"]) > 0
 
 
 def test_every_target_is_printed_with_what_was_measured(run):
