@@ -86,14 +86,13 @@ def _snapshot(memory: dict[str, Any]) -> str:
 
 def _targets(targets: list[Target]) -> Table:
     table = _table("target", "at most", "measured (quartiles)", "fastest", "")
-    verdicts = {True: "met", False: "not met", None: "not measured"}
     for target in targets:
         table.add_row(
             target.text,
             f"{target.limit:,g} {target.unit}",
             _number(target.measured) + _around(target.spread),
             _number(target.fastest),
-            verdicts[target.met],
+            target.verdict,
         )
     return table
 
