@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from benchmarks import growth, holding, paired, snapshots
@@ -144,13 +144,18 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001
         answers.write(_failure(error))
         os._exit(1)
-    answers.write(json.dumps({"answer": "ready"}) + "\n")
-    for line in sys.stdin:
-        try:
-            answers.write(json.dumps({"answer": stage.obey(**json.loads(line))}) + "\n")
-        except Exception as error:  # noqa: BLE001
-            answers.write(_failure(error))
+    with suppress(BrokenPipeError):  # the parent has gone, and nobody wants an answer
+        answers.write(json.dumps({"answer": "ready"}) + "\n")
+        for line in sys.stdin:
+            answers.write(_answer(stage, json.loads(line)))
     os._exit(0)  # threads of the contestants may still run, and there is nothing to save
+
+
+def _answer(stage: Stage, command: dict[str, Any]) -> str:
+    try:
+        return json.dumps({"answer": stage.obey(**command)}) + "\n"
+    except Exception as error:  # noqa: BLE001
+        return _failure(error)
 
 
 def _failure(error: Exception) -> str:
