@@ -1,0 +1,1 @@
+"""What watching costs: the same application, bare and watched, in processes that take turns."""
