@@ -84,10 +84,7 @@ class SessionWatchOpenSession(BaseModel):
     """A session that is open now."""
 
     owner: SessionWatchOwner = Field(description="Who opened it.")
-    state: str = Field(
-        description="open, in transaction or busy; closed or collected when that happened while "
-        "the report was made."
-    )
+    state: str = Field(description="open, in transaction or busy.")
     age_seconds: float = Field(description="Since it was made.")
     idle_seconds: float = Field(description="Since its last statement ended.")
     connections_out: int = Field(description="Connections that it holds.")
