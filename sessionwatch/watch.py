@@ -198,9 +198,11 @@ class SessionWatch:
         live = [self.process_owner, *self._ledger.live_owners()]
         sessions = [session for owner in live for session in list(owner.sessions)]
         sessions += self._ledger.unsettled_sessions()
+        # It looks which of them the garbage collector has taken, which the totals then count.
+        open_sessions = OpenSessions(sessions, now_ns, self.settings)
         return Snapshot(
-            open_sessions=OpenSessions(sessions, now_ns, self.settings),
             routes=self._ledger.routes(now_ns, self.process_owner),
+            open_sessions=open_sessions,
             findings=[plain.plain_finding(entry) for entry in self._ledger.findings()],
             pools=[plain.plain_pool(pool) for pool in pool_records()],
             settings=self.settings.to_dict(),

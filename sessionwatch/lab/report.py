@@ -99,6 +99,7 @@ def _describe_variant(
 def _describe_fault(
     variant: Variant | Yours, cells: list[CellResult], worst: dict[str, Any] | None
 ) -> dict[str, Any]:
+    """Name the line at fault and why, if the variant was at fault at all."""
     at_fault = is_at_fault(cells)
     line: int | None
     if isinstance(variant, Yours):

@@ -55,15 +55,6 @@ class Stack:
         """The innermost frame of the application, which names the line to look at."""
         return next(iter(self.application_frames()), None)
 
-    @property
-    def code(self) -> CodeType | None:
-        """The code object that `place` stands in."""
-        for origin in (CodeOrigin.APPLICATION, CodeOrigin.LIBRARY):
-            for code, _ in self.raw:
-                if origin_of(code.co_filename) is origin:
-                    return code
-        return None
-
 
 NO_STACK = Stack(())
 """What stands where no stack was kept."""

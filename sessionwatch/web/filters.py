@@ -15,6 +15,7 @@ def narrow(report: dict[str, Any], *, route: str | None, code: str | None, limit
     `ValueError` for a route that no owner can have.
     """
     if route is not None:
+        report["open_sessions"] = list(report["open_sessions"])
         mistake = _mistake_in(route, report)
         if mistake is not None:
             raise ValueError(mistake)
