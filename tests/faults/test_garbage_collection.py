@@ -29,7 +29,7 @@ KINDS = {type(make()): name for name, make in REAL.items()}
 def sites():
     """Where the package makes locks, by file and line, as its source says."""
     for path in PACKAGE.rglob("*.py"):
-        if "lab" not in path.parts:
+        if "lab" not in path.relative_to(PACKAGE).parts:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and _name(node.func) in REAL:
                     yield str(path), node.lineno
