@@ -92,6 +92,21 @@ def guarded(hook: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def listener(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard what SQLAlchemy's events call: it stays when no watch runs, and does nothing then."""
+
+    def call(*arguments: Any) -> Any:
+        if not _running:
+            return None
+        try:
+            return hook(*arguments)
+        except Exception:  # noqa: BLE001
+            hook_failed(hook.__name__)
+            return None
+
+    return call
+
+
 def hook_failed(hook: str) -> None:
     """Tell the running watch that a hook of ours raised; call it while handling the exception."""
     for recorder in _running[-1:]:

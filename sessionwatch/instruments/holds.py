@@ -20,7 +20,7 @@ from sqlalchemy.pool import (
     SingletonThreadPool,
 )
 
-from sessionwatch.instruments.attribution import guarded, owner_now, worker_now
+from sessionwatch.instruments.attribution import guarded, listener, owner_now, worker_now
 from sessionwatch.instruments.blocking import worked_long
 from sessionwatch.instruments.misuse import checked_out_beside
 from sessionwatch.instruments.patches import Patch
@@ -153,7 +153,7 @@ def _session_checks_out() -> bool:
         return False
 
 
-@guarded
+@listener
 def returned(dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
     """End a hold.
 
@@ -212,7 +212,7 @@ def timed_out(pool: Pool, owner: Owner, since_ns: int) -> None:
         worked_long(owner, waited_ns, pool._dialect.is_async, True)
 
 
-@guarded
+@listener
 def invalidated(dbapi_connection: Any, entry: ConnectionPoolEntry, error: Any) -> None:
     """Note that a connection is thrown away, as nobody can tell the state that it is in."""
     for hold in entry.record_info.get(_KEY, ()):  # type: ignore[union-attr]

@@ -7,23 +7,6 @@ from types import ModuleType
 from typing import Any
 
 
-class ClassAttribute:
-    """One attribute of a class, there between `apply` and `remove`."""
-
-    def __init__(self, owner: type, name: str, value: Any) -> None:
-        self._owner = owner
-        self._name = name
-        self._value = value
-
-    def apply(self) -> None:
-        """Set the attribute."""
-        setattr(self._owner, self._name, self._value)
-
-    def remove(self) -> None:
-        """Delete it."""
-        delattr(self._owner, self._name)
-
-
 class Patch:
     """One method of a class or function of a module, replaced between `apply` and `remove`."""
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from sessionwatch.instruments.patches import ClassAttribute
 from sessionwatch.records.mark import MARKS
 from sessionwatch.records.session import SessionRecord
 
@@ -22,8 +21,10 @@ if TYPE_CHECKING:
 else:
     WatchedSession = Session
 
-UNKNOWN = ClassAttribute(Session, ATTRIBUTE, None)
-"""What sessions carry that were opened before the watch."""
+
+def sessions_have_none() -> None:
+    """Let sessions that were opened before the watch have no record; it stays so."""
+    setattr(Session, ATTRIBUTE, None)
 
 
 def record_of(session: Session) -> SessionRecord | None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sessionwatch.instruments.attribution import (
     current_owner,
     guarded,
+    listener,
     owner_now,
     running_task,
 )
@@ -144,7 +145,7 @@ def session_closed(session: WatchedSession) -> None:
             owner.recorder.session_settled(record)
 
 
-@guarded
+@listener
 def transaction_created(session: WatchedSession, transaction: SessionTransaction) -> None:
     """Begin a root transaction or a savepoint; a flush's subtransaction is neither."""
     record = session._sessionwatch
@@ -182,7 +183,7 @@ def _joining(session: WatchedSession, connection: Connection) -> Joining:
     return Joining.NOT if mode == "control_fully" else Joining.ROLLBACK_ONLY
 
 
-@guarded
+@listener
 def transaction_began(
     session: WatchedSession, transaction: SessionTransaction, connection: Connection
 ) -> None:
@@ -216,7 +217,7 @@ def transaction_began(
         joined.joined = Joining.SAVEPOINT
 
 
-@guarded
+@listener
 def commit_attempted(session: WatchedSession) -> None:
     """Note that the root transaction is about to be committed."""
     record = session._sessionwatch
@@ -225,7 +226,7 @@ def commit_attempted(session: WatchedSession) -> None:
         _settle_holds(record)
 
 
-@guarded
+@listener
 def committed(session: WatchedSession) -> None:
     """Count a root commit, or the release of a savepoint, for which the same event fires."""
     record = session._sessionwatch
@@ -250,7 +251,7 @@ def committed(session: WatchedSession) -> None:
         transaction.served = transaction.dependency_exit or is_served(frames)
 
 
-@guarded
+@listener
 def rolled_back(session: WatchedSession) -> None:
     """Note that the database has rolled back, on request or after a failed flush."""
     record = session._sessionwatch
@@ -261,7 +262,7 @@ def rolled_back(session: WatchedSession) -> None:
             record.transaction.rollback_seen = True
 
 
-@guarded
+@listener
 def transaction_ended(session: WatchedSession, transaction: SessionTransaction) -> None:
     """End a root transaction or a savepoint, whatever became of it."""
     record = session._sessionwatch
@@ -276,7 +277,7 @@ def transaction_ended(session: WatchedSession, transaction: SessionTransaction) 
             end_unnoticed(record.holds)
 
 
-@guarded
+@listener
 def explicitly_rolled_back(session: WatchedSession, previous: SessionTransaction) -> None:
     """Count an explicit rollback of a root transaction.
 
@@ -288,7 +289,7 @@ def explicitly_rolled_back(session: WatchedSession, previous: SessionTransaction
         record.rolled_back_explicitly()
 
 
-@guarded
+@listener
 def flushed(session: WatchedSession, context: Any) -> None:
     """Count a flush that had something to write."""
     record = session._sessionwatch

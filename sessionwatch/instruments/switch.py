@@ -1,4 +1,8 @@
-"""Turning the instruments on with the first watch, and off with the last."""
+"""Turning the instruments on with the first watch, and off with the last.
+
+The listeners stay and do nothing: SQLAlchemy keeps those of a class in one deque, which must not
+change while another thread calls them (`_EmptyListener` in sqlalchemy/event/attr.py, 2.0 and 2.1).
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,10 @@ from sessionwatch.instruments import (
 )
 from sessionwatch.instruments.handling import async_patches
 from sessionwatch.instruments.outbound import Outbound
-from sessionwatch.instruments.patches import ClassAttribute, Patch
+from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.recorder import Recorder
 
-_PATCHES: tuple[Patch | ClassAttribute, ...] = (
-    session_record.UNKNOWN,
+_PATCHES: tuple[Patch, ...] = (
     *sessions.PATCHES,
     *holds.PATCHES,
     *statements.PATCHES,
@@ -38,22 +41,22 @@ def turn_on(recorder: Recorder) -> None:
     """Let `recorder` record; the first one has SQLAlchemy instrumented."""
     with _lock:
         if attribution.add_recorder(recorder):
+            session_record.sessions_have_none()
             for patch in (*_PATCHES, *async_patches()):
                 patch.apply()
-            for target, name, listener in _LISTENERS:
-                event.listen(target, name, listener)
+            for target, name, hook in _LISTENERS:
+                if not event.contains(target, name, hook):
+                    event.listen(target, name, hook)
         if recorder.watches_outbound:
             _outbound.turn_on()
 
 
 def turn_off(recorder: Recorder) -> None:
-    """Let `recorder` record no longer; the last one leaves SQLAlchemy as it was."""
+    """Let `recorder` record no longer; the last one puts SQLAlchemy's methods back."""
     with _lock:
         if recorder.watches_outbound:
             _outbound.turn_off()
         if attribution.remove_recorder(recorder):
-            for target, name, listener in _LISTENERS:
-                event.remove(target, name, listener)
             for patch in reversed((*_PATCHES, *async_patches())):
                 patch.remove()
             holds.forget_pools()

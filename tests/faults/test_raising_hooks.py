@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("expects_internal_errors")
 ONE = select(1)
 NOWHERE = "http://127.0.0.1:9/"
 EVERY_RULE = Settings(extend_select=("SW304",))
-GUARD = attribution.guarded(len).__code__
+GUARDS = {attribution.guarded(len).__code__, attribution.listener(len).__code__}
 
 
 def package_modules():
@@ -46,7 +46,7 @@ def guarded_hooks():
     """Each guarded function of the package once, with the cell that holds what it guards."""
     for module in package_modules():
         for function in vars(module).values():
-            if getattr(function, "__code__", None) is GUARD and function.__closure__:
+            if getattr(function, "__code__", None) in GUARDS and function.__closure__:
                 (cell,) = function.__closure__
                 yield cell.cell_contents.__name__, cell
 
@@ -62,7 +62,7 @@ AT_THE_EDGE = sorted(
     for name, each in vars(middleware).items()
     if inspect.isfunction(each)
     and each.__module__.startswith("sessionwatch.")
-    and each.__code__ is not GUARD
+    and each.__code__ not in GUARDS
 )
 """What the middleware calls, other than guarded hooks."""
 
@@ -391,7 +391,7 @@ def test_they_were_found():
 def test_every_listener_is_guarded():
     guarded = {id(cell) for cell in HOOKS.values()}
     for _, name, listener in switch._LISTENERS:
-        assert listener.__code__ is GUARD, name
+        assert listener.__code__ is attribution.listener(len).__code__, name
         assert id(listener.__closure__[0]) in guarded
 
 

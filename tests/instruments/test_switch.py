@@ -1,4 +1,4 @@
-"""Starting and stopping: SQLAlchemy is left exactly as it was."""
+"""Starting and stopping: SQLAlchemy is left as it was, but for listeners that do nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy.pool import (
 )
 
 from sessionwatch import SessionWatch
-from sessionwatch.instruments import holds, sessions, statements
+from sessionwatch.instruments import holds, session_record, sessions, statements
 
 CLASSES = (
     Session,
@@ -35,6 +35,7 @@ CLASSES = (
     SingletonThreadPool,
     AssertionPool,
 )
+STAYS = (Session, session_record.ATTRIBUTE)
 PATCHES = (*sessions.PATCHES, *holds.PATCHES, *statements.PATCHES)
 
 
@@ -43,31 +44,42 @@ def _class_dicts():
         (each, name): value
         for each in CLASSES
         for name, value in vars(each).items()
-        if name not in ("__abstractmethods__", "_abc_impl")
+        if name not in ("__abstractmethods__", "_abc_impl") and (each, name) != STAYS
     }
 
 
 def _listeners():
-    """Every class-level listener there is, of every event of sessions, engines and pools."""
+    """Every class-level listener there is, of every event of sessions, engines and pools.
+
+    Those of a first watch stay, so that there is one before they are looked at; a sessionmaker's
+    own class is not looked at, as it inherits them with its first session.
+    """
+    SessionWatch().start().stop()
     found = {}
     for target in (Session, Engine, Pool):
         for name in target.dispatch._event_names:
             for each, listeners in getattr(target.dispatch, name)._clslevel.items():
-                if listeners:
+                if listeners and (each is Session or not issubclass(each, Session)):
                     found[each, name] = list(listeners)
     return found
 
 
-def test_stop_restores_sqlalchemy_exactly(make_session):
+def test_stop_restores_every_method(make_session):
     classes, listeners = _class_dicts(), _listeners()
     watch = SessionWatch().start()
     assert _class_dicts() != classes
-    assert _listeners() != listeners
     with make_session() as session:
         session.execute(text("SELECT 1"))
     watch.stop()
     assert _class_dicts() == classes
     assert _listeners() == listeners
+
+
+def test_each_event_has_one_listener_of_ours_however_often_it_starts():
+    _listeners()
+    for target, name, listener in (*sessions.LISTENERS, *holds.LISTENERS):
+        heard = getattr(target.dispatch, name)._clslevel[target]
+        assert list(heard).count(listener) == 1
 
 
 def test_stop_leaves_other_peoples_listeners(make_session):
