@@ -1,9 +1,9 @@
 """What a watch does to memory when everything that can be named has another name each time.
 
-    python benchmarks/cardinality.py [kind] [number] [watched|bare]
+    python -m benchmarks.cardinality [KIND] [--number N] [--bare]
 
-Does `number` turns of a kind (of `paths`, a million by default), and prints the memory of the
-process (resident, in megabytes; Linux) ten times on the way, watched or bare:
+Does that many turns of a kind (a million of `paths` by default), and prints the memory of the
+process (resident, in megabytes; Linux) ten times on the way:
 
 paths       requests for a catch-all route, each for another path and with another SQL text
 unmatched   requests that no route matches, each for another path and by another method
@@ -18,13 +18,13 @@ open        sessions that outlive their request and are never closed, for as lon
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import click
 from fastapi import FastAPI, WebSocket
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -196,11 +196,15 @@ async def measure(kind: str, number: int, watch: SessionWatch | None) -> None:
         print(f"dropped {dropped}, internal errors {snapshot.internal_errors}")
 
 
-def main(kind: str = "paths", number: str = "1000000", how: str = "watched") -> None:
-    """Read the command line."""
-    watch = SessionWatch(Settings(log_findings=False)).start() if how == "watched" else None
-    asyncio.run(measure(kind, int(number), watch))
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS), default="paths")
+@click.option("--number", type=click.IntRange(1), default=1_000_000, show_default=True)
+@click.option("--bare", is_flag=True, help="Without sessionwatch, to compare with.")
+def main(kind: str, number: int, bare: bool) -> None:
+    """Show that memory is flat whatever has a new name each time."""
+    watch = None if bare else SessionWatch(Settings(log_findings=False)).start()
+    asyncio.run(measure(kind, number, watch))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

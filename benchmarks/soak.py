@@ -1,6 +1,6 @@
 """Mixed traffic at full speed for long: memory must stay flat, and the counts must balance.
 
-    python benchmarks/soak.py [minutes]
+    python -m benchmarks.soak [--minutes N]
 
 Logs a line each minute (at least four in all): requests, resident memory, sessions. Exits with 1
 if memory has grown by more than 16 MiB since the first quarter, or if counts do not balance.
@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mixed_application import Base, create_application
-from mixed_traffic import answer_to, random_steps
+import click
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
 import sessionwatch
+from benchmarks.mixed_application import Base, create_application
+from benchmarks.mixed_traffic import answer_to, random_steps
 from sessionwatch import SessionWatch, Settings
 
 DEFAULT_MINUTES = 30.0
@@ -145,7 +146,13 @@ async def soak(folder: str, minutes: float) -> int:
     return 1 if wrong else 0
 
 
-if __name__ == "__main__":
+@click.command()
+@click.option("--minutes", type=click.FloatRange(0.1), default=DEFAULT_MINUTES, show_default=True)
+def main(minutes: float) -> None:
+    """Have mixed traffic for long: memory must stay flat, and the counts must balance."""
     with tempfile.TemporaryDirectory() as place:
-        asked = float(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_MINUTES
-        sys.exit(asyncio.run(soak(place, asked)))
+        sys.exit(asyncio.run(soak(place, minutes)))
+
+
+if __name__ == "__main__":
+    main()

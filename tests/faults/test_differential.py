@@ -7,12 +7,12 @@ import gc
 import sqlite3
 
 import pytest
-from mixed_application import Base, create_application
-from mixed_traffic import answer_to, random_steps
 from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
 import sessionwatch
+from benchmarks.mixed_application import Base, create_application
+from benchmarks.mixed_traffic import answer_to, random_steps
 from sessionwatch import SessionWatch, Settings
 
 STEPS = 5_000

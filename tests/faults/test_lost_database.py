@@ -8,9 +8,9 @@ import warnings
 
 import pytest
 from fastapi import Depends, FastAPI
-from mixed_traffic import Step, answer_to
 from sqlalchemy import create_engine, select, text
 
+from benchmarks.mixed_traffic import Step, answer_to
 from sessionwatch import SessionWatchMiddleware
 
 psycopg = pytest.importorskip("psycopg")

@@ -16,12 +16,12 @@ import urllib.request
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, WebSocket
 from fastapi.responses import StreamingResponse
-from mixed_traffic import Step, answer_to
 from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocketDisconnect
 
 import sessionwatch
+from benchmarks.mixed_traffic import Step, answer_to
 from sessionwatch import SessionWatch, SessionWatchMiddleware, Settings
 from sessionwatch.instruments import attribution, middleware, switch
 from sessionwatch.records.owner import Owner
