@@ -112,7 +112,7 @@ class SessionWatch:
         return self
 
     def stop(self) -> None:
-        """End what the matching `start` began; the last stop leaves SQLAlchemy as it was."""
+        """End what the matching `start` began; the last stop puts SQLAlchemy's methods back."""
         with self._starts_lock:
             if self._starts == 0:
                 raise RuntimeError("this watch is not running: each stop() needs a start() before")
@@ -143,7 +143,6 @@ class SessionWatch:
         try:
             yield owner
         except BaseException as error:
-            owner.note_failure(error)
             error_left(owner, error, None)
             raise
         finally:
@@ -152,9 +151,13 @@ class SessionWatch:
 
     def begin_owner(self, owner: Owner) -> Any:
         """Make `owner` the one that sessions belong to; returns the token to reset it with."""
-        self._ledger.begin(owner)
-        owner.task = running_task()
-        return current_owner.set(owner)
+        token = current_owner.set(owner)
+        try:
+            self._ledger.begin(owner)
+            owner.task = running_task()
+        except Exception:  # noqa: BLE001
+            self.hook_failed("begin_owner")
+        return token
 
     def end_owner(self, owner: Owner) -> None:
         """Judge an owner, as soon as the child tasks that hold its sessions are done."""

@@ -7,6 +7,7 @@ import weakref
 from asyncio import Task, current_task
 from asyncio.events import _get_running_loop
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from threading import get_ident
 from typing import Any
@@ -110,4 +111,5 @@ def listener(hook: Callable[..., Any]) -> Callable[..., Any]:
 def hook_failed(hook: str) -> None:
     """Tell the running watch that a hook of ours raised; call it while handling the exception."""
     for recorder in _running[-1:]:
-        recorder.hook_failed(hook)
+        with suppress(Exception):
+            recorder.hook_failed(hook)

@@ -31,10 +31,11 @@ _ATTRIBUTE = re.compile(r"load operation of attribute '(\w+)'")
 
 @guarded
 def error_left(owner: Owner, error: BaseException, scope: Scope | None) -> None:
-    """Tell of an error that leaves its owner, if it is about a detached instance.
+    """Note the error that leaves an owner, and tell of it if it is about a detached instance.
 
     It is told once, at the innermost owner of a watch; the error itself carries the mark.
     """
+    owner.note_failure(error)
     for each in islice(_errors(error), _ERRORS_LOOKED_AT):
         text = _detached(each)
         if text is None:

@@ -88,14 +88,13 @@ class SessionWatchMiddleware:
         try:
             await self.app(scope, receive, send_and_note)
         except BaseException as error:
-            owner.note_failure(error)
+            error_left(owner, error, scope)
             if kind == "request" and owner.error and owner.status is None:
                 owner.status = 500
-            error_left(owner, error, scope)
             raise
         finally:
             current_owner.reset(token)
-            del scope[_SCOPE_KEY]
+            scope.pop(_SCOPE_KEY, None)
             if owner.failed:
                 owner.endpoint = endpoint_code(scope)
             if owner.waited_for is not None:

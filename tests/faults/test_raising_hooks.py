@@ -24,6 +24,7 @@ import sessionwatch
 from benchmarks.mixed_traffic import Step, answer_to
 from sessionwatch import SessionWatch, SessionWatchMiddleware, Settings
 from sessionwatch.instruments import attribution, middleware, switch
+from sessionwatch.ledger import Ledger
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.recorder import Recorder
 from sessionwatch.rules import catalog
@@ -433,7 +434,18 @@ def test_function_of_the_middleware_that_raises(name, monkeypatch, endured):
     endured()
 
 
-@pytest.mark.parametrize("name", ["locate", "find_allowed", "end"])
+def test_ledger_that_cannot_begin(monkeypatch, endured):
+    monkeypatch.setattr(Ledger, "begin", raises("begin"))
+    assert endured().get("begin_owner", 0) > 0
+
+
+def test_telling_of_a_failure_that_raises_too(monkeypatch, endured):
+    monkeypatch.setattr(HOOKS["statement_began"], "cell_contents", raises("statement_began"))
+    monkeypatch.setattr(SessionWatch, "hook_failed", raises("hook_failed"))
+    endured()
+
+
+@pytest.mark.parametrize("name", ["locate", "find_allowed", "end", "note_failure"])
 def test_method_of_an_owner_that_raises(name, monkeypatch, endured):
     for owner in (Owner, middleware.RequestOwner):
         if name in vars(owner):
