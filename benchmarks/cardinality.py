@@ -135,11 +135,17 @@ def turns_of(kind: str, watch: SessionWatch | None) -> Turn:
     return turns[kind]
 
 
+QUERIES_CACHED = 100
 KINDS = ("paths", "unmatched", "websockets", "mounts", "jobs", "engines", "code", "errors", "open")
 
 
 def _engine(url: str) -> Any:
-    return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+    return create_engine(
+        url,
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+        query_cache_size=QUERIES_CACHED,
+    )
 
 
 def _look(session: Session) -> None:
