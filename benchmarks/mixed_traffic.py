@@ -61,7 +61,7 @@ def _messages(random: Random) -> Step:
 
 
 _MAKERS: tuple[tuple[Callable[[Random], Step], int], ...] = (
-    (lambda random: Step("GET", f"/accounts/{_number(random)}"), 12),
+    (lambda random: Step("GET", f"/accounts/{_number(random)}"), 24),
     (lambda random: Step("GET", f"/async/accounts/{_number(random)}"), 4),
     (lambda random: Step("POST", f"/accounts/name-{_number(random)}"), 6),
     (lambda random: Step("POST", f"/unhandled/name-{_number(random)}"), 1),
@@ -77,8 +77,8 @@ _MAKERS: tuple[tuple[Callable[[Random], Step], int], ...] = (
     (lambda random: Step("GET", "/names"), 1),
     (lambda random: Step("GET", "/names", ends="gone"), 1),
     (lambda random: Step("GET", "/hang", ends="cancelled"), 1),
-    (_entries, 5),
-    (_transfer, 3),
+    (_entries, 3),
+    (_transfer, 2),
     (_messages, 1),
 )
 

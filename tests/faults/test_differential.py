@@ -34,6 +34,7 @@ class SqlitePlace:
             cursor = connection.cursor()
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute("PRAGMA synchronous=OFF")
+            cursor.execute("PRAGMA journal_mode=MEMORY")
             cursor.close()
 
     def rows(self):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sessionwatch import SessionWatch, Settings
 
 THREADS = 200
-ROUNDS = 8
+ROUNDS = 4
 ONE = select(1)
 
 
@@ -104,7 +104,7 @@ def test_snapshots_never_go_back(watch, make_engine, truth, unharmed, side_by_si
 
     def leak():
         try:
-            for _ in range(60):
+            for _ in range(25):
                 for owner in ("job", None):
                     if owner is None:
                         left(truth.session_class(engine), None)
