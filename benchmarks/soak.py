@@ -3,7 +3,7 @@
     python -m benchmarks.soak [--minutes N]
 
 Logs a line each minute (at least four in all): requests, resident memory, sessions. Exits with 1
-if memory has grown by more than 16 MiB since the first quarter, or if counts do not balance.
+if memory has grown by more than 4 MiB since the first quarter, or if counts do not balance.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from benchmarks.mixed_traffic import answer_to, random_steps
 from sessionwatch import SessionWatch, Settings
 
 DEFAULT_MINUTES = 30.0
-GROWTH_ALLOWED_MIB = 16.0
+GROWTH_ALLOWED_MIB = 4.0
 STEPS_PER_SEED = 2_000
 COLLECTED_EVERY = 200
 SNAPSHOT_SECONDS = 1.0
