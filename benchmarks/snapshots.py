@@ -3,14 +3,15 @@
 import statistics
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.orm import Session
+from benchmarks.holding import open_sessions
 
 if TYPE_CHECKING:
     from benchmarks.child import Stage
 
-_LOCK = type(threading.Lock())
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
 
 class TimedLock:
@@ -18,17 +19,18 @@ class TimedLock:
 
     def __init__(self, lock: Any) -> None:
         self._lock = lock
-        self._since = 0.0
+        self._since: list[float] = []
         self.held = self.waited = 0.0
 
     def __enter__(self) -> None:
         asked = time.perf_counter()
         self._lock.acquire()
-        self._since = time.perf_counter()
-        self.waited = max(self.waited, self._since - asked)
+        now = time.perf_counter()
+        self._since.append(now)
+        self.waited = max(self.waited, now - asked)
 
     def __exit__(self, *exception: object) -> None:
-        self.held = max(self.held, time.perf_counter() - self._since)
+        self.held = max(self.held, time.perf_counter() - self._since.pop())
         self._lock.release()
 
 
@@ -42,8 +44,8 @@ def measure(stage: "Stage", sessions: int, times: int) -> dict[str, float]:
     watch = stage.attached.watch
     assert watch is not None
     locks = time_locks(watch)
-    with watch.owner("benchmark"):
-        held = stage.wait_for(_open(stage.application.engine, sessions))
+    with ExitStack() as owners:
+        held = open_sessions(stage, owners, stage.application.engine, sessions)
         alone = [_duration(watch, sessions) for _ in range(times)]
         with Hot(stage) as hot:
             time.sleep(sum(alone))
@@ -65,10 +67,6 @@ def measure(stage: "Stage", sessions: int, times: int) -> dict[str, float]:
     }
 
 
-async def _open(engine: Any, number: int) -> list[Session]:
-    return [Session(engine) for _ in range(number)]
-
-
 def time_locks(watch: Any) -> list[TimedLock]:
     """Replace every lock of a watch and of its parts by one that is timed."""
     parts = [part for part in vars(watch).values() if hasattr(part, "__dict__")]
@@ -76,7 +74,7 @@ def time_locks(watch: Any) -> list[TimedLock]:
     for holder in (watch, *parts):
         if type(holder).__module__.startswith("sessionwatch"):
             for name, value in vars(holder).items():
-                if isinstance(value, _LOCK):
+                if isinstance(value, _LOCKS):
                     timed.append(TimedLock(value))
                     setattr(holder, name, timed[-1])
     return timed
