@@ -132,12 +132,17 @@ async def drive(server, session_class, wrap, lose, between, paths):
             continue
         answer = await answer_to(app, Step("POST", path), asyncio.Event())
         statuses = [each["status"] for each in answer.messages if "status" in each]
-        answers.append((path, statuses, answer.raised))
+        answers.append((path, statuses, kind_of(path, answer.raised)))
         gc.collect()
     assert engine.pool.checkedout() == async_engine.pool.checkedout() == 0
     await async_engine.dispose()
     engine.dispose()
     return answers
+
+
+def kind_of(path, raised):
+    """Return what was raised; asyncpg's depends on whether it has noticed yet that it is alone."""
+    return "lost" if path.startswith("/async") and raised in LOST else raised
 
 
 def well(path):
@@ -164,7 +169,7 @@ def test_backends_killed_in_mid_transaction(server, watch, truth, unharmed):
     assert answers == expected
     for path, statuses, raised in answers[0]:
         if "lost" in path:
-            assert (statuses, raised in LOST) == ([500], True)
+            assert (statuses, raised in LOST or raised == "lost") == ([500], True)
         else:
             assert (path, statuses, raised) in (well(path), (path, [500], raised))
     assert answers[1] >= 8
