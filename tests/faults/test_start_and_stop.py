@@ -48,17 +48,21 @@ def test_threads(make_engine, truth, side_by_side):
     engine = make_engine(pool_size=10)
     watch = SessionWatch(QUIET)
     over = threading.Event()
+    ended = threading.Semaphore(0)
 
     def work():
-        while not over.is_set():
-            with truth.session_class(engine) as session:
+        try:
+            while not over.is_set():
+                with truth.session_class(engine) as session:
+                    session.execute(ONE)
+                with watch.owner("job"), truth.session_class(engine) as session:
+                    session.execute(ONE)
+                session = truth.session_class(engine)
                 session.execute(ONE)
-            with watch.owner("job"), truth.session_class(engine) as session:
-                session.execute(ONE)
-            session = truth.session_class(engine)
-            session.execute(ONE)
-            session.info["cycle"] = session
-            del session
+                session.info["cycle"] = session
+                del session
+        finally:
+            ended.release()
 
     def toggle():
         try:
@@ -69,7 +73,13 @@ def test_threads(make_engine, truth, side_by_side):
         finally:
             over.set()
 
-    side_by_side(work, work, work, toggle)
+    def collect():
+        """Give back what was left, as others may wait for it, until all have ended."""
+        for _ in range(3):
+            while not ended.acquire(timeout=0.01):
+                gc.collect()
+
+    side_by_side(work, work, work, toggle, collect)
     counts = judge(watch, engine, truth)
     assert counts.opened > 0
 
