@@ -7,6 +7,7 @@ import sys
 import weakref
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.engine import URL, Connection
@@ -33,12 +34,24 @@ _KEY = "_sessionwatch"
 _SESSION_FILE = session_module.__file__
 _SESSION_DEPTH = 7
 
-_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+_pools: dict[weakref.ref[Pool], None] = {}
+
+
+def _known_pools() -> Iterator[Pool]:
+    """Return the pools that are alive, whatever other threads add meanwhile, as to no `WeakSet`."""
+    for reference in list(_pools):
+        pool = reference()
+        if pool is not None:
+            yield pool
+
+
+def _forget_pool(reference: weakref.ref[Pool]) -> None:
+    _pools.pop(reference, None)
 
 
 def pool_records() -> Iterator[PoolRecord]:
     """Return the record of every pool that is alive and was used while a watch ran."""
-    for pool in list(_pools):
+    for pool in _known_pools():
         record = pool.__dict__.get(_KEY)
         if record is not None:
             yield record
@@ -46,13 +59,13 @@ def pool_records() -> Iterator[PoolRecord]:
 
 def forget_pools() -> None:
     """Take our mark off every pool, and end the holds that nobody will see the end of."""
-    for pool in list(_pools):
+    for pool in _known_pools():
         record = pool.__dict__.pop(_KEY, None)
         for hold in list(record.holds) if record is not None else ():
             hold.returned_ns = hold.owner.recorder.clock()
-            proxy = hold.proxy()
-            if proxy is not None and proxy.record_info is not None:
-                proxy.record_info.pop(_KEY, None)
+            # It may come back in another thread at any moment, and has no record then.
+            with suppress(AttributeError):
+                hold.proxy().record_info.pop(_KEY, None)
     _pools.clear()
 
 
@@ -92,7 +105,7 @@ def _pool_record(pool: Pool) -> PoolRecord:
             max_overflow=getattr(pool, "_max_overflow", None),
         )
         record = pool.__dict__.setdefault(_KEY, record)
-        _pools.add(pool)
+        _pools[weakref.ref(pool, _forget_pool)] = None
     return record
 
 
