@@ -134,9 +134,14 @@ def test_makers_and_engines_made_before_and_after_start(
         pass
 
     watch = watch or make_watch()
-    for make in (maker, lambda: OwnSession(engine), lambda: Session(engine)):
+    makers = {
+        "sessionmaker": maker,
+        "own class": lambda: OwnSession(engine),
+        "Session": lambda: Session(engine),
+    }
+    for name, make in makers.items():
         with make() as session:
-            session.add(models.Item(name=repr(session)))
+            session.add(models.Item(name=name))
             session.commit()
     engine.dispose()
     assert read(watch).counts("opened", "closed", "committed", "writes", "checkouts") == {
