@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sessionwatch.kept_stacks import KeptStacks
 from sessionwatch.pacing import paced
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.counts import Counts
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord, cut
 from sessionwatch.rules.rule import Finding, FindingKey
@@ -29,6 +28,7 @@ BOUNDS = (
 )
 """What the settings bound, each by its name without "max_"."""
 _GONE = object()
+_LEAK = "SW101"
 
 
 @dataclass(slots=True)
@@ -101,6 +101,8 @@ class Ledger:
                 if session.closed_ns or (session.collected and not session.awaits_return):
                     session.folded = True
                     session.add_to(route.counts, now_ns)
+                    if session.checkouts:
+                        route.held.note(session.held_ns)
                 else:
                     self._keep_unsettled(session, now_ns)
             if owner.holds:
@@ -149,7 +151,10 @@ class Ledger:
         """Take a settled session back out of the totals, as it is in use again."""
         with self._lock:
             if session.folded:
-                self._route(session.owner.label).counts.subtract(session.counts(now_ns))
+                route = self._route(session.owner.label)
+                route.counts.subtract(session.counts(now_ns))
+                if session.checkouts:
+                    route.held.take_back(session.held_ns)
                 session.folded = False
                 session.closed_ns = 0
                 if session.owner.judged:
@@ -159,6 +164,8 @@ class Ledger:
         """Keep a finding, or count it with those that are the same; None when there is no room."""
         now = self._wall_clock()
         with self._lock:
+            if finding.code == _LEAK:
+                self._route(finding.owner.label).leaked += 1
             entry = self._findings.get(finding.key)
             if entry is None:
                 if len(self._findings) >= self._settings.max_findings:
@@ -215,18 +222,12 @@ class Ledger:
     def routes(self, now_ns: int, process: Owner) -> dict[str, RouteTotals]:
         """Return the totals per route, with what is under way counted in."""
         with self._lock:
-            kept = {
-                name: (route.owners, route.counts.values())
-                for name, route in list(self._routes.items())
-            }
+            totals = {name: route.copy() for name, route in list(self._routes.items())}
             live = [
                 (owner, list(owner.sessions), list(owner.holds)) for owner in (process, *self._live)
             ]
             unsettled = list(self._unsettled)
             unsettled_holds = list(self._unsettled_holds)
-        totals = {
-            name: RouteTotals(owners, Counts(*values)) for name, (owners, values) in kept.items()
-        }
         for owner, sessions, holds in live:
             if sessions or holds:
                 route = self._total_of(owner.label, totals)
@@ -282,4 +283,7 @@ class Ledger:
     def _fold(self, session: SessionRecord, now_ns: int) -> None:
         self._count_no_more(session)
         session.folded = True
-        session.add_to(self._route(session.owner.label).counts, now_ns)
+        route = self._route(session.owner.label)
+        session.add_to(route.counts, now_ns)
+        if session.checkouts:
+            route.held.note(session.held_ns)

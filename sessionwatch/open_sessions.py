@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from operator import itemgetter
 from typing import Any, overload
 
@@ -18,6 +19,7 @@ from sessionwatch.settings import Settings
 _Row = tuple[Owner | dict[str, Any], int, int, str, int, int, str | None, Stack]
 _Place = tuple[dict[str, Any] | None, list[dict[str, Any]]]
 _OPENED_NS = itemgetter(1)
+_STATEMENT, _OPENED_AT = 6, 7
 
 
 class OpenSessions(Sequence[dict[str, Any]]):
@@ -53,10 +55,41 @@ class OpenSessions(Sequence[dict[str, Any]]):
     def __repr__(self) -> str:
         return repr(list(self))
 
+    def of(self, owner: str) -> OpenSessions:
+        """Return those of the owner of that name alone."""
+        return self._with(row for row in self._rows if _name(row) == owner)
+
+    def matching(self, text: str) -> OpenSessions:
+        """Return those whose owner, opening place or last statement has a text, in any case."""
+        text = text.casefold()
+        with redacting(self._settings.redact):
+            return self._with([row for row in self._rows if text in self._text(row)])
+
+    def longest_idle_first(self) -> OpenSessions:
+        """Return the same in another order; those that run a statement now come last."""
+        return self._with(sorted(self._rows, key=_idle_order))
+
+    def owners(self) -> set[str]:
+        """Return the names of their owners."""
+        return {_name(row) for row in self._rows}
+
+    def _with(self, rows: Iterable[_Row]) -> OpenSessions:
+        others = copy(self)
+        others._rows = list(rows)
+        return others
+
+    def _text(self, row: _Row) -> str:
+        """Return what can be searched for, which is what is shown."""
+        place, _ = self._place(row[_OPENED_AT])
+        where = f"{place['file']}:{place['line']} {place['function']}" if place else ""
+        statement = shown_statement(row[_STATEMENT], self._settings.statement_length) or ""
+        return f"{_name(row)}\n{where}\n{statement}".casefold()
+
     def _describe(self, row: _Row) -> dict[str, Any]:
         owner, opened_ns, last_used_ns, state, connections, writes, statement, opened_at = row
         place, stack = self._place(opened_at)
         return {
+            "id": f"{opened_ns:x}",
             "owner": plain_owner(owner) if isinstance(owner, Owner) else owner,
             "state": state,
             "age_seconds": (self._now_ns - opened_ns) / 1e9,
@@ -80,6 +113,16 @@ class OpenSessions(Sequence[dict[str, Any]]):
         if place is None:
             place = self._places[key] = plain_place(stack.place), plain_stack(stack)
         return place
+
+
+def _name(row: _Row) -> str:
+    owner = row[0]
+    return owner.label if isinstance(owner, Owner) else str(owner["name"])
+
+
+def _idle_order(row: _Row) -> tuple[bool, int]:
+    _, _, last_used_ns, state, *_ = row
+    return state == "busy", last_used_ns
 
 
 def _rows(sessions: Iterable[SessionRecord]) -> Iterator[_Row]:

@@ -16,7 +16,7 @@ from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.instruments.attribution import current_owner, running_task
 from sessionwatch.instruments.blocking import NEVER_NS
 from sessionwatch.instruments.detached import error_left
-from sessionwatch.instruments.holds import pool_records
+from sessionwatch.instruments.holds import pool_records, pools_now
 from sessionwatch.instruments.session_record import read_mark
 from sessionwatch.instruments.sessions import notify_when_collected
 from sessionwatch.instruments.stacks import CAPTURES
@@ -207,7 +207,7 @@ class SessionWatch:
             routes=self._ledger.routes(now_ns, self.process_owner),
             open_sessions=open_sessions,
             findings=[plain.plain_finding(entry) for entry in self._ledger.findings()],
-            pools=[plain.plain_pool(pool) for pool in pool_records()],
+            pools=[plain.plain_pool(pool, now_ns) for pool in pools_now()],
             settings=self.settings.to_dict(),
             internal_errors={
                 "count": self._internal_errors.total(),
@@ -228,6 +228,8 @@ class SessionWatch:
             with self._redacting():
                 self._suspects.settle(now_ns)
                 self._suspects.inspect(self._holds_to_inspect(), now_ns)
+            for pool in pool_records():
+                pool.sample(now_ns)
         except Exception:  # noqa: BLE001
             self.hook_failed("inspect_connections")
 

@@ -57,6 +57,18 @@ def pool_records() -> Iterator[PoolRecord]:
             yield record
 
 
+def pools_now() -> Iterator[PoolRecord]:
+    """Return the same records, and how many connections each pool has to give without making one.
+
+    It takes the lock of the pool's queue for a moment (`QueuePool.checkedin`, 2.0 and 2.1).
+    """
+    for pool in list(_pools):
+        record = pool.__dict__.get(_KEY)
+        if record is not None:
+            record.idle = pool.checkedin() if isinstance(pool, QueuePool) else None
+            yield record
+
+
 def forget_pools() -> None:
     """Take our mark off every pool, and end the holds that nobody will see the end of."""
     for pool in _known_pools():
@@ -243,6 +255,14 @@ def is_full(pool: QueuePool) -> bool:
     return most >= 0 and pool.checkedout() >= pool.size() + most
 
 
+@guarded
+def wait_began(pool: QueuePool) -> PoolRecord:
+    """Count somebody who waits, from now on, in the pool whose record is returned."""
+    record = _pool_record(pool)
+    record.wait_began()
+    return record
+
+
 def _wrap_connect(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def connect(self: Any) -> Any:
@@ -252,11 +272,15 @@ def _wrap_connect(original: Callable[..., Any]) -> Callable[..., Any]:
         since_ns = owner.recorder.clock()
         overflow = self.__dict__.get("_overflow")
         was_full = overflow is not None and overflow >= self._max_overflow and is_full(self)
+        waits_in = wait_began(self) if was_full else None
         try:
             proxy = original(self)
         except PoolTimeoutError:
             timed_out(self, owner, since_ns)
             raise
+        finally:
+            if waits_in is not None:
+                waits_in.wait_ended()
         checked_out(self, proxy, owner, since_ns, was_full)
         return proxy
 

@@ -51,8 +51,8 @@ def plain_finding(entry: FindingEntry) -> dict[str, Any]:
     }
 
 
-def plain_pool(pool: PoolRecord) -> dict[str, Any]:
-    """Return the state of a pool and what went through it."""
+def plain_pool(pool: PoolRecord, now_ns: int) -> dict[str, Any]:
+    """Return the state of a pool and what went through it, with samples of the last minutes."""
     checkouts, checkins, held_ns = pool.totals()
     return {
         "name": shown_url(pool.name or pool.class_name),
@@ -60,12 +60,19 @@ def plain_pool(pool: PoolRecord) -> dict[str, Any]:
         "size": pool.size,
         "max_overflow": pool.max_overflow,
         "checked_out": len(pool.holds),
+        "idle": pool.idle,
+        "overflow": pool.overflow,
+        "waiting": pool.waiting,
         "checkouts": checkouts,
         "checkins": checkins,
         "waits": pool.waits,
         "timeouts": pool.timeouts,
         "held_seconds": held_ns / 1e9,
         "waited_seconds": pool.waited_ns / 1e9,
+        "history": [
+            {"seconds_ago": (now_ns - at_ns) / 1e9, "checked_out": out, "waiting": waiting}
+            for at_ns, out, waiting in list(pool.history)
+        ],
     }
 
 

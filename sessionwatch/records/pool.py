@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sessionwatch.records.connection import ConnectionHold
 
 _RETURNS_BETWEEN_SUMS = 256
+_SAMPLES_KEPT = 120
 
 
 class PoolRecord:
@@ -22,12 +23,15 @@ class PoolRecord:
         "_lock",
         "_returned",
         "class_name",
+        "history",
         "holds",
+        "idle",
         "max_overflow",
         "name",
         "size",
         "timeouts",
         "waited_ns",
+        "waiting",
         "waits",
     )
 
@@ -44,6 +48,9 @@ class PoolRecord:
         self.max_overflow = max_overflow
         self.holds: dict[ConnectionHold, None] = {}
         self.timeouts = self.waits = self.waited_ns = 0
+        self.waiting = 0
+        self.idle: int | None = None
+        self.history: deque[tuple[int, int, int]] = deque(maxlen=_SAMPLES_KEPT)
         self._checkins = 0
         self._held_ns = 0
         self._returned: deque[int] = deque()
@@ -55,6 +62,11 @@ class PoolRecord:
         if self.size is None or self.max_overflow is None or self.max_overflow < 0:
             return None
         return self.size + self.max_overflow
+
+    @property
+    def overflow(self) -> int | None:
+        """How many connections are out beyond the pool's size, or None where it has none."""
+        return None if self.size is None else max(0, len(self.holds) - self.size)
 
     @property
     def usage(self) -> str:
@@ -73,6 +85,20 @@ class PoolRecord:
         with self._lock:
             self.waits += 1
             self.waited_ns += waited_ns
+
+    def wait_began(self) -> None:
+        """Count who waits for a connection, until `wait_ended`."""
+        with self._lock:
+            self.waiting += 1
+
+    def wait_ended(self) -> None:
+        """Count one less who waits."""
+        with self._lock:
+            self.waiting -= 1
+
+    def sample(self, now_ns: int) -> None:
+        """Remember how many connections are out, and how many wait for one; the oldest go first."""
+        self.history.append((now_ns, len(self.holds), self.waiting))
 
     def returned(self, hold: ConnectionHold) -> None:
         """Note a return; atomic steps only, as the garbage collector calls it anywhere."""

@@ -1,15 +1,21 @@
 """Who may read `/debug/sessions`: whoever has the token, or else only this very machine.
 
+A browser has a cookie in the token's place, once its user has logged in.
+
 A proxy on this machine that passes requests on with a loopback Host and adds no header of its own
 (as a bare `proxy_pass` of nginx does) cannot be told from a local client: behind one, set a token.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+
+from starlette.requests import cookie_parser
+
+from sessionwatch.web.login import COOKIE, has_cookie
+from sessionwatch.web.token import is_token
 
 _FORWARDING_HEADERS = {
     "cf-connecting-ip",
@@ -46,7 +52,7 @@ def refusal(token: str | None, client_host: str | None, headers: Mapping[str, st
     `headers` looks names up without regard to case, and iterates over them in lower case.
     """
     if token is not None:
-        return None if _has_token(token, headers.get("authorization", "")) else UNAUTHORIZED
+        return None if _is_known(token, headers) else UNAUTHORIZED
     local = (
         is_loopback(client_host or "")
         and is_loopback(_host_name(headers.get("host", "")))
@@ -68,17 +74,28 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _has_token(token: str, authorization: str) -> bool:
-    """Compare in constant time, and as bytes: ASGI servers hand them on as Latin-1.
+def _is_known(token: str, headers: Mapping[str, str]) -> bool:
+    """Whether the token is sent; a cookie counts where it is not, and where no other page asks."""
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        return _has_token(token, authorization)
+    given = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return has_cookie(token, given) and not _asks_for_another_page(headers)
 
-    A token from the environment may hold bytes that are no UTF-8, as `os.environ` has them.
-    """
+
+def _has_token(token: str, authorization: str) -> bool:
+    """Compare as bytes: ASGI servers hand them on as Latin-1."""
     scheme, _, given = authorization.partition(" ")
-    same = hmac.compare_digest(
-        given.encode("latin-1", "replace").strip(),
-        token.encode("utf-8", "surrogateescape").strip(),
-    )
+    same = is_token(given.encode("latin-1", "replace"), token)
     return same and scheme.lower() == "bearer"
+
+
+def _asks_for_another_page(headers: Mapping[str, str]) -> bool:
+    """Whether a browser asks on behalf of a page of another origin, even if of the same site."""
+    origin = headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != headers.get("host"):
+        return True
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
 def _host_name(host: str) -> str:

@@ -1,33 +1,101 @@
-"""What `?route=`, `?code=` and `?limit=` leave of a report."""
+"""Which part of a report is asked for."""
 
 from __future__ import annotations
 
+import enum
 import re
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, Field
+
+from sessionwatch.open_sessions import OpenSessions
+from sessionwatch.rules.catalog import CATALOG
+
+MOST_ROWS = 1000
 _PATH_WITHOUT_METHOD = re.compile(r"/|[a-z]+ /")
 
+SessionWatchCode = enum.StrEnum(  # type: ignore[misc]
+    "SessionWatchCode", {code: code for code in CATALOG}
+)
 
-def narrow(report: dict[str, Any], *, route: str | None, code: str | None, limit: int) -> None:
+
+class Filters(BaseModel):
+    """The parameters in the address of `/debug/sessions`."""
+
+    route: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="Only this route's numbers, open sessions and findings: an owner's name as "
+        "`routes` has it, such as `GET /items/{id}`; `totals` and `pools` stay whole. A route "
+        "that nothing is known of gives empty lists.",
+    )
+    code: SessionWatchCode | None = Field(
+        None, description="Only findings of this code, such as `SW101`; all else stays whole."
+    )
+    search: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Only routes, open sessions and findings with this text, in any case, in "
+        "their name, opening line, statement or message.",
+    )
+    sort: Literal["age", "idle"] = Field(
+        "age", description="Open sessions oldest first, or those first that are idle for longest."
+    )
+    offset: int = Field(0, ge=0, description="How many open sessions to leave out first.")
+    limit: int = Field(
+        100,
+        ge=1,
+        le=MOST_ROWS,
+        description="At most so many open sessions, and so many findings (those last seen).",
+    )
+    format: Literal["html", "json"] | None = Field(
+        None, description="The page, or JSON; else what `Accept` asks for, JSON if it is `*/*`."
+    )
+
+
+def narrow(report: dict[str, Any], filters: Filters) -> None:
     """Keep of `report` what the filters let through; the totals and pools stay whole.
 
-    Open sessions come oldest first and findings latest first, at most `limit` of each. Raises
-    `ValueError` for a route that no owner can have.
+    Open sessions come oldest (or longest idle) first and findings latest first, at most `limit` of
+    each; `matching` says how many there are. Raises `ValueError` for a route that no owner can
+    have.
     """
+    sessions: OpenSessions = report["open_sessions"]
+    findings = report["findings"]
+    route = filters.route
     if route is not None:
-        report["open_sessions"] = list(report["open_sessions"])
         mistake = _mistake_in(route, report)
         if mistake is not None:
             raise ValueError(mistake)
         report["routes"] = {
             name: numbers for name, numbers in report["routes"].items() if name == route
         }
-        for rows in ("open_sessions", "findings"):
-            report[rows] = [row for row in report[rows] if row["owner"]["name"] == route]
-    findings = [row for row in report["findings"] if code is None or row["code"] == code]
-    findings.sort(key=lambda row: str(row["last_seen"]), reverse=True)
-    report["findings"] = findings[:limit]
-    report["open_sessions"] = report["open_sessions"][:limit]
+        sessions = sessions.of(route)
+        findings = [row for row in findings if row["owner"]["name"] == route]
+    if filters.code is not None:
+        findings = [row for row in findings if row["code"] == filters.code]
+    if filters.search is not None:
+        sessions = sessions.matching(filters.search)
+        findings = [row for row in findings if _matches(row, filters.search.casefold())]
+        report["routes"] = {
+            name: numbers
+            for name, numbers in report["routes"].items()
+            if filters.search.casefold() in name.casefold()
+        }
+    if filters.sort == "idle":
+        sessions = sessions.longest_idle_first()
+    findings = sorted(findings, key=lambda row: str(row["last_seen"]), reverse=True)
+    report["matching"] = {"open_sessions": len(sessions), "findings": len(findings)}
+    report["open_sessions"] = sessions[filters.offset : filters.offset + filters.limit]
+    report["findings"] = findings[: filters.limit]
+
+
+def _matches(finding: dict[str, Any], text: str) -> bool:
+    """Whether a finding has a text in its code, its name, its message or its owner's name."""
+    fields = (finding["code"], finding["name"], finding["message"], finding["owner"]["name"])
+    return any(text in field.casefold() for field in fields)
 
 
 def _mistake_in(route: str, report: dict[str, Any]) -> str | None:
@@ -43,5 +111,5 @@ def _mistake_in(route: str, report: dict[str, Any]) -> str | None:
 
 
 def _known_names(report: dict[str, Any]) -> set[str]:
-    rows = [*report["open_sessions"], *report["findings"]]
-    return {*report["routes"], *(row["owner"]["name"] for row in rows)}
+    findings = (row["owner"]["name"] for row in report["findings"])
+    return {*report["routes"], *report["open_sessions"].owners(), *findings}

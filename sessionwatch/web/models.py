@@ -16,6 +16,9 @@ class SessionWatchNumbers(BaseModel):
 
     owners: int = Field(description="Requests and jobs that used a session or a connection.")
     open: int = Field(description="Sessions that are neither closed nor collected.")
+    leaked: int = Field(
+        description="Sessions reported as leaked (SW101), also those that came back later."
+    )
     opened: int = Field(description="Sessions that were made.")
     closed: int = Field(description="Sessions closed by close(), reset() or invalidate().")
     collected: int = Field(description="Sessions that only the garbage collector ended.")
@@ -32,6 +35,14 @@ class SessionWatchNumbers(BaseModel):
     checkins: int = Field(description="Connections that came back, however they did.")
     held_seconds: float = Field(description="How long connections were out, added up.")
     idle_seconds: float = Field(description="How much of that time no statement was running.")
+    held_p50_seconds: float | None = Field(
+        description="What half of the closed sessions that used a connection held one for at most."
+    )
+    held_p99_seconds: float | None = Field(description="The same of 99 in a hundred.")
+    held_histogram: dict[str, int] = Field(
+        description="What these come from: how many sessions there were of each of eight steps per "
+        "power of two of nanoseconds."
+    )
 
 
 class SessionWatchOwner(BaseModel):
@@ -83,6 +94,7 @@ class SessionWatchFinding(BaseModel):
 class SessionWatchOpenSession(BaseModel):
     """A session that is open now."""
 
+    id: str = Field(description="The same as long as it is open.")
     owner: SessionWatchOwner = Field(description="Who opened it.")
     state: str = Field(description="open, in transaction or busy.")
     age_seconds: float = Field(description="Since it was made.")
@@ -93,6 +105,14 @@ class SessionWatchOpenSession(BaseModel):
     opened_at: SessionWatchPlace | None = Field(description="The application's line that made it.")
     stack: list[SessionWatchFrame] = Field(description="The opening stack, innermost first.")
     owner_ended: bool = Field(description="Whether it outlived the request that opened it.")
+
+
+class SessionWatchSample(BaseModel):
+    """What a pool was like at a moment."""
+
+    seconds_ago: float = Field(description="When that was.")
+    checked_out: int = Field(description="Connections that were out.")
+    waiting: int = Field(description="How many waited for one.")
 
 
 class SessionWatchPool(BaseModel):
@@ -107,12 +127,20 @@ class SessionWatchPool(BaseModel):
         description="Connections beyond its size; -1 for any number, null where it has no size."
     )
     checked_out: int = Field(description="Connections that are out now.")
+    idle: int | None = Field(
+        description="Connections that it has to give without making one; null if it keeps none."
+    )
+    overflow: int | None = Field(description="Connections out beyond its size; null without one.")
+    waiting: int = Field(description="How many wait for a connection now.")
     checkouts: int = Field(description="Connections that were taken.")
     checkins: int = Field(description="Connections that came back, however they did.")
     waits: int = Field(description="Checkouts that began when all connections were out.")
     timeouts: int = Field(description="Checkouts that waited in vain.")
     held_seconds: float = Field(description="How long those that came back were out, added up.")
     waited_seconds: float = Field(description="How long checkouts waited, added up.")
+    history: list[SessionWatchSample] = Field(
+        description="The last minutes, oldest first; empty where no watchdog looks."
+    )
 
 
 class SessionWatchInternalErrors(BaseModel):
@@ -122,6 +150,13 @@ class SessionWatchInternalErrors(BaseModel):
     by_hook: dict[str, int] = Field(description="How many in each place; the first is logged.")
 
 
+class SessionWatchMatching(BaseModel):
+    """How many rows there are in all."""
+
+    open_sessions: int
+    findings: int
+
+
 class SessionWatchReport(BaseModel):
     """All that the watch knows now."""
 
@@ -129,7 +164,12 @@ class SessionWatchReport(BaseModel):
     routes: dict[str, SessionWatchNumbers] = Field(
         description="The same numbers per owner's name: a route, a job, or the process."
     )
-    open_sessions: list[SessionWatchOpenSession] = Field(description="Oldest first.")
+    matching: SessionWatchMatching = Field(
+        description="How many the filters let through, of which `limit` are listed."
+    )
+    open_sessions: list[SessionWatchOpenSession] = Field(
+        description="Oldest first, or longest idle."
+    )
     findings: list[SessionWatchFinding] = Field(description="The last seen first.")
     pools: list[SessionWatchPool] = Field(description="Every pool of the process, unfiltered.")
     settings: dict[str, Any] = Field(description="In force now, the token hidden.")

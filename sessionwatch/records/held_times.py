@@ -1,0 +1,83 @@
+"""How long sessions held their connections, as a histogram that adds up."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil
+
+_RAW_KEPT = 64
+_STEPS_PER_DOUBLING = 8
+_SHIFT = _STEPS_PER_DOUBLING.bit_length() - 1
+
+
+class HeldTimes:
+    """Times in nanoseconds, each known to an eighth of its power of two.
+
+    Bounded: a time is one of `_STEPS_PER_DOUBLING` steps of one of about forty powers of two.
+    """
+
+    __slots__ = ("_raw", "_steps")
+
+    def __init__(self, steps: dict[int, int] | None = None) -> None:
+        self._raw: deque[int] = deque()
+        self._steps = {} if steps is None else steps
+
+    def note(self, held_ns: int) -> None:
+        """Note a time; those that are noted are sorted in now and then, which costs less."""
+        self._raw.append(held_ns)
+        if len(self._raw) > _RAW_KEPT:
+            self._sort_in()
+
+    def take_back(self, held_ns: int) -> None:
+        """Forget a time that was noted."""
+        self._count(held_ns, -1)
+
+    def add(self, other: HeldTimes) -> None:
+        """Add all times of `other`."""
+        for step, times in other.steps().items():
+            self._steps[step] = self._steps.get(step, 0) + times
+
+    def copy(self) -> HeldTimes:
+        """Return the same times, which what is noted later leaves alone; takes next to no time."""
+        copy = HeldTimes(self._steps.copy())
+        copy._raw = self._raw.copy()
+        return copy
+
+    def steps(self) -> dict[int, int]:
+        """Return how many times there are of each step, by the step."""
+        self._sort_in()
+        return {step: times for step, times in sorted(self._steps.items()) if times}
+
+    def quantile(self, share: float) -> float | None:
+        """Return the time, in nanoseconds, that `share` of all are below; None where there is none.
+
+        It is the middle of a step, and so at most a sixteenth off.
+        """
+        steps = self.steps()
+        left = ceil(sum(steps.values()) * share)
+        for step, times in steps.items():
+            left -= times
+            if left <= 0:
+                return _middle(step)
+        return None
+
+    def _sort_in(self) -> None:
+        while self._raw:
+            self._count(self._raw.popleft(), 1)
+
+    def _count(self, held_ns: int, times: int) -> None:
+        step = _step(held_ns)
+        self._steps[step] = self._steps.get(step, 0) + times
+
+
+def _step(held_ns: int) -> int:
+    """Return the step of a time: twice its power of two's steps, and its place among them."""
+    shift = max(0, held_ns.bit_length() - 1 - _SHIFT)
+    return (shift << _SHIFT) + (max(0, held_ns) >> shift)
+
+
+def _middle(step: int) -> float:
+    """Return the middle of the times of a step."""
+    shift = max(0, (step >> _SHIFT) - 1)
+    lowest = (step - (shift << _SHIFT)) << shift
+    return lowest + ((1 << shift) - 1) / 2
