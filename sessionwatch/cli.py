@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sessionwatch import cli_live
+
 if TYPE_CHECKING:
     from sessionwatch.lab.report import Report
     from sessionwatch.lab.runner import Plan
@@ -93,9 +95,7 @@ def compare(
         if only_list:
             _print_list(is_async)
             return
-        from sessionwatch.lab.fail_on import check_condition
-
-        conditions = tuple(check_condition(condition) for condition in fail_on)
+        conditions = _conditions(fail_on)
         yours = _inspect(get_db, sessionmaker, is_async)
         plan = _make_plan(
             database_url,
@@ -117,6 +117,15 @@ def compare(
         sys.exit(_INTERRUPTED)
     _print_report(report, as_json)
     sys.exit(report["exit_status"])
+
+
+def _conditions(fail_on: tuple[str, ...]) -> tuple[str, ...]:
+    from sessionwatch.conditions import check_condition
+
+    try:
+        return tuple(check_condition(condition) for condition in fail_on)
+    except ValueError as error:
+        _fail(str(error))
 
 
 def _inspect(get_db: str | None, sessionmaker: str | None, is_async: bool) -> Yours | None:
@@ -188,6 +197,11 @@ def _print_report(report: Report, as_json: bool) -> None:
 def _fail(message: str) -> NoReturn:
     click.echo(f"sessionwatch: {message}", err=True)
     sys.exit(2)
+
+
+main.add_command(cli_live.run)
+main.add_command(cli_live.status)
+main.add_command(cli_live.top)
 
 
 @main.command()

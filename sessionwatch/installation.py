@@ -40,6 +40,12 @@ def install(
     return watch.start()
 
 
+def installed_watch(app: Starlette) -> SessionWatch | None:
+    """Return the watch that `install` has put into an application, if it has."""
+    watch: SessionWatch | None = vars(app).get(_MARK)
+    return watch
+
+
 def _require_installable(app: Starlette) -> None:
     if not isinstance(app, Starlette):
         raise TypeError(

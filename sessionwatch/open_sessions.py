@@ -19,7 +19,6 @@ from sessionwatch.settings import Settings
 _Row = tuple[Owner | dict[str, Any], int, int, str, int, int, str | None, Stack]
 _Place = tuple[dict[str, Any] | None, list[dict[str, Any]]]
 _OPENED_NS = itemgetter(1)
-_STATEMENT, _OPENED_AT = 6, 7
 
 
 class OpenSessions(Sequence[dict[str, Any]]):
@@ -33,6 +32,7 @@ class OpenSessions(Sequence[dict[str, Any]]):
         self._settings = settings
         self._rows = sorted(_rows(sessions), key=_OPENED_NS)
         self._places: dict[tuple[tuple[int, int], ...], _Place] = {}
+        self._statements: dict[str | None, str | None] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -80,10 +80,17 @@ class OpenSessions(Sequence[dict[str, Any]]):
 
     def _text(self, row: _Row) -> str:
         """Return what can be searched for, which is what is shown."""
-        place, _ = self._place(row[_OPENED_AT])
+        *_, statement, opened_at = row
+        place, _ = self._place(opened_at)
         where = f"{place['file']}:{place['line']} {place['function']}" if place else ""
-        statement = shown_statement(row[_STATEMENT], self._settings.statement_length) or ""
-        return f"{_name(row)}\n{where}\n{statement}".casefold()
+        return f"{_name(row)}\n{where}\n{self._shown(statement) or ''}".casefold()
+
+    def _shown(self, statement: str | None) -> str | None:
+        """Return a statement as it is shown, which is found out once for all that have it."""
+        if statement not in self._statements:
+            length = self._settings.statement_length
+            self._statements[statement] = shown_statement(statement, length)
+        return self._statements[statement]
 
     def _describe(self, row: _Row) -> dict[str, Any]:
         owner, opened_ns, last_used_ns, state, connections, writes, statement, opened_at = row
@@ -96,7 +103,7 @@ class OpenSessions(Sequence[dict[str, Any]]):
             "idle_seconds": 0.0 if state == "busy" else (self._now_ns - last_used_ns) / 1e9,
             "connections_out": connections,
             "uncommitted_writes": writes,
-            "last_statement": shown_statement(statement, self._settings.statement_length),
+            "last_statement": self._shown(statement),
             "opened_at": place,
             "stack": stack,
             "owner_ended": isinstance(owner, Owner),

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from demo_app.variants import Variant
+from sessionwatch.conditions import met_conditions
 
-from .fail_on import met_conditions
 from .measure import CellResult
 from .quiz import answer_quiz
 from .runner import Measured, Plan
@@ -31,7 +31,8 @@ def build_report(
     results = [result for rounds in cells.values() for result in rounds]
     disagreements = [words for result in results for words in _disagreements(result)]
     unstable = _unstable(cells)
-    met = met_conditions(_on_trial(plan, results), fail_on)
+    tried = _on_trial(plan, results)
+    met = met_conditions((each for result in tried for each in result.findings), fail_on)
     assert measured.quiz is not None
     first = {key: rounds[0] for key, rounds in cells.items()}
     classic = {(key, name): cell for (key, name), cell in first.items() if key != YOURS}

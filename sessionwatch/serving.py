@@ -1,0 +1,93 @@
+"""An application of somebody else's, watched without a change: what `sessionwatch run` serves.
+
+uvicorn makes the application in each of its processes by calling `create`, which finds in the
+environment what to serve, as a new process of `--reload` or `--workers` knows nothing else.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from uvicorn.importer import import_from_string
+
+from sessionwatch.installation import install, installed_watch
+from sessionwatch.instruments.middleware import SessionWatchMiddleware
+from sessionwatch.settings import Settings
+from sessionwatch.snapshot import Snapshot
+from sessionwatch.watch import SessionWatch
+from sessionwatch.web.endpoint import DEFAULT_PATH, router
+
+APPLICATION = "SESSIONWATCH_RUN_APPLICATION"
+IS_FACTORY = "SESSIONWATCH_RUN_FACTORY"
+REPORTS = "SESSIONWATCH_RUN_REPORTS"
+"""The folder that each process leaves its last snapshot in."""
+
+LOGGER = logging.getLogger("sessionwatch")
+
+
+def create() -> Any:
+    """Return the application with everything installed, and have a snapshot left at the end."""
+    name = os.environ[APPLICATION]
+    application = import_from_string(name)
+    if os.environ.get(IS_FACTORY):
+        application = application()
+    _log_to_the_terminal()
+    served, watch = watched(application)
+    atexit.register(_leave_snapshot, watch, Path(os.environ[REPORTS]))
+    return served
+
+
+def watched(application: Any) -> tuple[Any, SessionWatch]:
+    """Return an application to serve in the place of another, and the watch that it has.
+
+    Starlette's and FastAPI's are the same object; one that has sessionwatch already stays as it
+    is. Any other is wrapped, and `/debug/sessions` answers beside it.
+    """
+    if isinstance(application, Starlette):
+        watch = installed_watch(application) or install(application)
+        return application, watch
+    watch = SessionWatch(Settings.load()).start()
+    page = FastAPI(openapi_url=None)
+    page.include_router(router(watch))
+    return SessionWatchMiddleware(_beside(page, application), watch), watch
+
+
+def _beside(page: FastAPI, application: Any) -> Any:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        ours = path == DEFAULT_PATH or path.startswith(f"{DEFAULT_PATH}/")
+        await (page if ours and scope["type"] == "http" else application)(scope, receive, send)
+
+    return serve
+
+
+def _log_to_the_terminal() -> None:
+    """Show findings, unless the application has said where they go."""
+    if not LOGGER.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s sessionwatch: %(message)s"))
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(logging.INFO)
+
+
+def merged(folder: Path) -> Snapshot | None:
+    """Return what the processes that have ended saw, all together; None if none has left it."""
+    snapshots = [
+        Snapshot.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(folder.glob("*.json"))
+    ]
+    return functools.reduce(Snapshot.merge, snapshots) if snapshots else None
+
+
+def _leave_snapshot(watch: SessionWatch, folder: Path) -> None:
+    if folder.is_dir():
+        text = json.dumps(watch.snapshot().to_dict())
+        (folder / f"{os.getpid()}.json").write_text(text, encoding="utf-8")
