@@ -20,6 +20,7 @@ SECRET = "hush-4711"
 KEYS = {
     "totals",
     "routes",
+    "matching",
     "open_sessions",
     "findings",
     "pools",

@@ -2,11 +2,33 @@
 
 import pytest
 
-from sessionwatch.web.filters import narrow
+from sessionwatch.web.filters import Filters, narrow
 
 
-def row(name, code="SW101", last_seen="2026-01-01T00:00:00.000+00:00"):
-    return {"owner": {"name": name}, "code": code, "last_seen": last_seen}
+class Rows(list):
+    """Open sessions, as a snapshot has them."""
+
+    def of(self, owner):
+        return Rows(row for row in self if row["owner"]["name"] == owner)
+
+    def matching(self, text):
+        return Rows(row for row in self if text.casefold() in row["owner"]["name"].casefold())
+
+    def longest_idle_first(self):
+        return Rows(reversed(self))
+
+    def owners(self):
+        return {row["owner"]["name"] for row in self}
+
+
+def row(name, code="SW101", last_seen="2026-01-01T00:00:00.000+00:00", message=""):
+    return {
+        "owner": {"name": name},
+        "code": code,
+        "name": "session-leak",
+        "message": message,
+        "last_seen": last_seen,
+    }
 
 
 def report(findings=(), open_sessions=(), routes=()):
@@ -14,13 +36,19 @@ def report(findings=(), open_sessions=(), routes=()):
         "totals": {"opened": 9},
         "routes": {name: {} for name in routes},
         "findings": list(findings),
-        "open_sessions": list(open_sessions),
+        "open_sessions": Rows(open_sessions),
     }
 
 
-def narrowed(whole, route=None, code=None, limit=100):
-    narrow(whole, route=route, code=code, limit=limit)
+def narrowed(whole, **asked):
+    narrow(whole, Filters(**asked))
+    del whole["matching"]
     return whole
+
+
+def matching(whole, **asked):
+    narrow(whole, Filters(**asked))
+    return whole["matching"]
 
 
 def test_without_filters_nothing_is_left_out():
@@ -77,3 +105,39 @@ def test_a_name_that_may_come_yet_is_empty(route):
 def test_a_job_that_is_called_like_a_path_is_found():
     assert narrowed(report(routes=["/import"]), route="/import")["routes"] == {"/import": {}}
     assert narrowed(report([row("/import")]), route="/import")["findings"] == [row("/import")]
+
+
+def test_a_search_looks_at_names_codes_and_messages():
+    whole = report(
+        [row("GET /a", message="opened at shop.py:3"), row("GET /b", code="SW203")],
+        [row("GET /a"), row("POST /a")],
+        ["GET /a", "POST /b"],
+    )
+    left = narrowed(whole, search="post")
+    assert [session["owner"]["name"] for session in left["open_sessions"]] == ["POST /a"]
+    assert (list(left["routes"]), left["findings"]) == (["POST /b"], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("SHOP.PY", 1), ("sw203", 1), ("/", 2), ("nowhere", 0)]
+)
+def test_a_search_does_not_look_at_case(text, found):
+    whole = report([row("GET /a", message="opened at shop.py:3"), row("GET /b", code="SW203")])
+    assert len(narrowed(whole, search=text)["findings"]) == found
+
+
+def test_pages_are_cut_from_what_the_other_filters_let_through():
+    names = [f"GET /{number}" for number in range(10)]
+    left = narrowed(report(open_sessions=map(row, names)), offset=4, limit=3)
+    assert [session["owner"]["name"] for session in left["open_sessions"]] == names[4:7]
+    assert narrowed(report(open_sessions=map(row, names)), offset=10)["open_sessions"] == []
+
+
+def test_the_longest_idle_come_first_when_asked_for():
+    left = narrowed(report(open_sessions=[row("first"), row("second")]), sort="idle", limit=1)
+    assert [session["owner"]["name"] for session in left["open_sessions"]] == ["second"]
+
+
+def test_what_matches_is_counted_beyond_the_page():
+    whole = report([row("GET /a")] * 3, [row("GET /a"), row("GET /a"), row("GET /b")])
+    assert matching(whole, route="GET /a", limit=1) == {"open_sessions": 2, "findings": 3}
