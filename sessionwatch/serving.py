@@ -11,36 +11,45 @@ import functools
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from uvicorn.importer import import_from_string
+from uvicorn.importer import ImportFromStringError, import_from_string
 
 from sessionwatch.installation import install, installed_watch
 from sessionwatch.instruments.middleware import SessionWatchMiddleware
+from sessionwatch.setting_values import SettingsError
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
 from sessionwatch.watch import SessionWatch
 from sessionwatch.web.endpoint import DEFAULT_PATH, router
 
-APPLICATION = "SESSIONWATCH_RUN_APPLICATION"
-IS_FACTORY = "SESSIONWATCH_RUN_FACTORY"
-REPORTS = "SESSIONWATCH_RUN_REPORTS"
+APPLICATION = "_SESSIONWATCH_RUN_APPLICATION"
+IS_FACTORY = "_SESSIONWATCH_RUN_FACTORY"
+REPORTS = "_SESSIONWATCH_RUN_REPORTS"
 """The folder that each process leaves its last snapshot in."""
 
+_WRONG_USAGE = 2
 LOGGER = logging.getLogger("sessionwatch")
 
 
 def create() -> Any:
-    """Return the application with everything installed, and have a snapshot left at the end."""
-    name = os.environ[APPLICATION]
-    application = import_from_string(name)
-    if os.environ.get(IS_FACTORY):
-        application = application()
+    """Return the application with everything installed, and have a snapshot left at the end.
+
+    Ends the process, with one line, if there is no such application or a setting is wrong.
+    """
+    try:
+        application = import_from_string(os.environ[APPLICATION])
+        if os.environ.get(IS_FACTORY):
+            application = application()
+        served, watch = watched(application)
+    except (ImportFromStringError, SettingsError) as error:
+        print(f"sessionwatch: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(_WRONG_USAGE)
     _log_to_the_terminal()
-    served, watch = watched(application)
     atexit.register(_leave_snapshot, watch, Path(os.environ[REPORTS]))
     return served
 

@@ -25,6 +25,7 @@ import sessionwatch
 from sessionwatch import SessionWatch, Settings, Snapshot
 
 SECOND = 1_000_000_000
+_NO_COUNTS = ("owners", "leaked", "held_histogram")
 
 
 def pytest_collection_finish() -> None:
@@ -137,14 +138,14 @@ class Reading:
         return self.snapshot.to_dict()["totals"]
 
     def counts(self, *names: str) -> dict[str, Any]:
-        """The named totals, or all that are not zero, without the seconds."""
+        """The named totals, or all that are not zero, without the seconds and the findings."""
         totals = self.totals
         if names:
             return {name: totals[name] for name in names}
         return {
             name: value
             for name, value in totals.items()
-            if value and not name.endswith("_seconds") and name != "owners"
+            if value and not name.endswith("_seconds") and name not in _NO_COUNTS
         }
 
     @property

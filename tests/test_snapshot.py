@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections import Counter
 
 import pytest
 from sqlalchemy import select
@@ -24,12 +25,13 @@ KEYS = [
     "unused_ignores",
     "dropped",
 ]
-TOTALS = {
+SUMS = {
     "owners",
     "opened",
     "closed",
     "collected",
     "open",
+    "leaked",
     "committed",
     "savepoints_released",
     "rolled_back",
@@ -42,12 +44,15 @@ TOTALS = {
     "held_seconds",
     "idle_seconds",
 }
+QUANTILES = {"held_p50_seconds", "held_p99_seconds"}
+TOTALS = {*SUMS, *QUANTILES, "held_histogram"}
 FINDING = {
     "code",
     "name",
     "severity",
     "evidence",
     "message",
+    "cause",
     "fix",
     "count",
     "owner",
@@ -103,11 +108,18 @@ def test_keys(take):
     assert plain["findings"], plain["open_sessions"]
 
 
+def _added(histograms):
+    """Return histograms added up, step by step."""
+    return dict(sum(map(Counter, histograms), Counter()))
+
+
 def test_totals_are_the_sum_of_the_routes(take):
     plain = take().to_dict()
-    for name in TOTALS:
+    for name in SUMS:
         routes = (route[name] for route in plain["routes"].values())
         assert plain["totals"][name] == pytest.approx(sum(routes))
+    held = [route["held_histogram"] for route in plain["routes"].values()]
+    assert plain["totals"]["held_histogram"] == _added(held)
     assert plain["totals"]["opened"] == 6
     assert plain["totals"]["open"] == len(plain["open_sessions"]) == 3
     assert plain["totals"]["committed"] == 2
@@ -152,9 +164,11 @@ def test_merge_adds_up(take):
     merged = one.merge(two)
     plain, first, second = merged.to_dict(), one.to_dict(), two.to_dict()
     assert list(plain) == KEYS
-    for name in TOTALS:
+    for name in SUMS:
         expected = first["totals"][name] + second["totals"][name]
         assert plain["totals"][name] == pytest.approx(expected)
+    held = [first["totals"]["held_histogram"], second["totals"]["held_histogram"]]
+    assert plain["totals"]["held_histogram"] == _added(held)
     assert set(plain["routes"]) == {"import", "export", "leak", "process"}
     assert plain["routes"]["import"]["opened"] == 5
     assert len(plain["open_sessions"]) == len(first["open_sessions"] + second["open_sessions"])

@@ -39,6 +39,7 @@ def plain_finding(entry: FindingEntry) -> dict[str, Any]:
         "severity": finding.severity.value,
         "evidence": finding.evidence.value,
         "message": finding.message,
+        "cause": finding.rule.cause,
         "fix": finding.fix,
         "count": entry.count,
         "owner": plain_owner(finding.owner),

@@ -22,6 +22,11 @@ class HeldTimes:
         self._raw: deque[int] = deque()
         self._steps = {} if steps is None else steps
 
+    def __eq__(self, other: object) -> bool:
+        return self.steps() == other.steps() if isinstance(other, HeldTimes) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
     def note(self, held_ns: int) -> None:
         """Note a time; those that are noted are sorted in now and then, which costs less."""
         self._raw.append(held_ns)

@@ -33,6 +33,7 @@ from sessionwatch.web.token import is_token
 DEFAULT_PATH = "/debug/sessions"
 EVENTS, LOGIN = "/events", "/login"
 _NEVER_STORED = {"Cache-Control": "no-store"}
+_PAGE: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
 _NEVER_BUFFERED = {"X-Accel-Buffering": "no"}
 
 
@@ -107,8 +108,12 @@ def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
         response_model=SessionWatchReport,
         response_class=JSONResponse,
         responses={
-            200: {"content": {"text/html": {"schema": {"type": "string"}}}},
-            403: {"model": SessionWatchRefusal, "description": "Not for this client."},
+            200: {"content": _PAGE},
+            403: {
+                "model": SessionWatchRefusal,
+                "content": _PAGE,
+                "description": "Not for this client.",
+            },
         },
     )
     return routes

@@ -29,4 +29,5 @@ def token_in(body: bytes) -> bytes:
     """Return the field `token` of a form; nothing where there is none, or it is too long."""
     if len(body) > LONGEST_FORM:
         return b""
-    return parse_qs(body).get(b"token", [b""])[0]
+    fields = parse_qs(body.decode("latin-1"), encoding="latin-1")
+    return fields.get("token", [""])[0].encode("latin-1")

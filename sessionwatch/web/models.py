@@ -78,6 +78,7 @@ class SessionWatchFinding(BaseModel):
     severity: Literal["error", "warning", "info"] = Field(description="How much it matters.")
     evidence: Literal["proof", "lost work", "suspect"] = Field(description="What it rests on.")
     message: str = Field(description="What happened, where; enough by itself.")
+    cause: str = Field(description="What it mostly comes from.")
     fix: str = Field(description="What to do about it.")
     count: int = Field(description="How often the same thing was seen.")
     owner: SessionWatchOwner = Field(description="Whom it was seen of last.")
@@ -153,8 +154,8 @@ class SessionWatchInternalErrors(BaseModel):
 class SessionWatchMatching(BaseModel):
     """How many rows there are in all."""
 
-    open_sessions: int
-    findings: int
+    open_sessions: int = Field(description="Open sessions, on all pages.")
+    findings: int = Field(description="Findings, also beyond `limit`.")
 
 
 class SessionWatchReport(BaseModel):

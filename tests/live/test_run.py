@@ -107,8 +107,8 @@ def test_settings_of_the_environment_hold(serve):
     [
         (["shop"], 2, "'shop' names no application: give MODULE:APP"),
         (["shop:app", "--fail-on", "SW999"], 2, "--fail-on: 'SW999' is neither"),
-        (["nowhere:app"], 1, 'Could not import module "nowhere"'),
-        (["shop:nothing"], 1, 'Attribute "nothing" not found in module "shop"'),
+        (["nowhere:app"], 2, 'Could not import module "nowhere"'),
+        (["shop:nothing"], 2, 'Attribute "nothing" not found in module "shop"'),
         (["shop:app", "--port", "none"], 2, "Invalid value for '--port'"),
         (["shop:app", "--no-such-option"], 2, "No such option"),
     ],

@@ -5,7 +5,7 @@ import hmac
 import pytest
 
 from sessionwatch import Settings
-from sessionwatch.web import access
+from sessionwatch.web import token
 from sessionwatch.web.access import refusal
 
 from .conftest import PATH, ask
@@ -23,7 +23,7 @@ def compared(monkeypatch):
         pairs.append((first, second))
         return hmac.compare_digest(first, second)
 
-    monkeypatch.setattr(access, "hmac", type("Hmac", (), {"compare_digest": staticmethod(compare)}))
+    monkeypatch.setattr(token, "hmac", type("Hmac", (), {"compare_digest": staticmethod(compare)}))
     return pairs
 
 

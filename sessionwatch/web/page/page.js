@@ -5,6 +5,7 @@
 const PAGE_ROWS = 50;
 const POLL_MILLISECONDS = 2000;
 const SILENCE_MILLISECONDS = 2500;
+const SEVERITIES = ["error", "warning", "info"];
 const ROUTE_COLUMNS = [
   ["name", "Route"],
   ["opened", "Opened"],
@@ -71,6 +72,7 @@ function seconds(value) {
 
 const placeText = (place) => (place ? `${place.file}:${place.line} in ${place.function}` : "unknown");
 const number = (value) => value.toLocaleString("en");
+const times = (count) => (count === 1 ? "once" : `${number(count)} times`);
 
 function stackNode(stack) {
   const box = element("div", { class: "stack code" });
@@ -200,7 +202,8 @@ function markdownOf(finding) {
     "",
     line(finding.message),
     "",
-    `- seen ${finding.count} times, first ${finding.first_seen}, last ${finding.last_seen}`,
+    `- seen ${times(finding.count)}, first ${finding.first_seen}, last ${finding.last_seen}`,
+    `- cause: ${line(finding.cause)}`,
     `- fix: ${line(finding.fix)}`,
   ];
   if (finding.stack.length) lines.push("", "```", ...finding.stack.map(placeText), "```");
@@ -217,7 +220,7 @@ function createFinding(row) {
   const copy = element("button", { type: "button" }, "Copy as Markdown");
   const made = element("li", {},
     element("h3", {}, element("span", { class: "severity" }), element("span", {})),
-    element("p", { class: "message" }), element("p", { class: "fix" }),
+    element("p", { class: "message" }), element("p", { class: "cause" }), element("p", { class: "fix" }),
     element("p", { class: "quiet when" }), element("p", {}, more, " ", copy), box);
   copy.addEventListener("click", async () => {
     try {
@@ -237,10 +240,11 @@ const findingKey = (row) =>
 function updateFinding(node, row) {
   node.finding = row;
   node.dataset.severity = row.severity;
-  const [title, message, fix, when] = node.children;
+  const [title, message, cause, fix, when] = node.children;
   setText(title.children[0], `${row.code} ${row.severity}`);
-  setText(title.children[1], ` ${row.name.replaceAll("-", " ")} · ${row.evidence} · seen ${number(row.count)} times`);
+  setText(title.children[1], ` ${row.name.replaceAll("-", " ")} · ${row.evidence} · seen ${times(row.count)}`);
   setText(message, row.message);
+  setText(cause, `Cause: ${row.cause}`);
   setText(fix, `Fix: ${row.fix}`);
   const time = (text) => new Date(text).toLocaleTimeString();
   const later = row.details.returned_later ? ` · ${row.details.returned_later} came back later` : "";
@@ -305,7 +309,9 @@ function show(report) {
     (pool) => `${pool.name} ${pool.index}`, createPool, updatePool);
   none(byId("pools"), report.pools.length === 0);
   showSessions(report);
-  sync(byId("findings"), report.findings, findingKey, createFinding, updateFinding);
+  const worstFirst = [...report.findings].sort((one, other) =>
+    SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity));
+  sync(byId("findings"), worstFirst, findingKey, createFinding, updateFinding);
   const found = report.matching.findings;
   setText(byId("findings-count"), found ? `(${number(found)})` : "");
   none(byId("findings"), found === 0);
