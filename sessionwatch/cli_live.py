@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -45,11 +46,16 @@ def run(context: click.Context, application: str, fail_on: tuple[str, ...], fact
         os.environ[serving.APPLICATION] = application
         os.environ[serving.IS_FACTORY] = "yes" if factory else ""
         os.environ[serving.REPORTS] = folder
+        # uvicorn ends in good order and then raises the signal again, which must end nothing more.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             uvicorn(["sessionwatch.serving:create", "--factory", *context.args])
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else bool(ended.code)
+        except KeyboardInterrupt:
+            pass
         if status == _DONE:
+            serving.leave_snapshots()
             status = _sum_up(Path(folder), conditions)
     sys.exit(status)
 

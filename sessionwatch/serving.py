@@ -6,7 +6,6 @@ environment what to serve, as a new process of `--reload` or `--workers` knows n
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import logging
@@ -33,6 +32,7 @@ REPORTS = "_SESSIONWATCH_RUN_REPORTS"
 """The folder that each process leaves its last snapshot in."""
 
 _WRONG_USAGE = 2
+_watches: list[SessionWatch] = []
 LOGGER = logging.getLogger("sessionwatch")
 
 
@@ -50,8 +50,8 @@ def create() -> Any:
         print(f"sessionwatch: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(_WRONG_USAGE)
     _log_to_the_terminal()
-    atexit.register(_leave_snapshot, watch, Path(os.environ[REPORTS]))
-    return served
+    _watches.append(watch)
+    return _leaving_snapshots(served)
 
 
 def watched(application: Any) -> tuple[Any, SessionWatch]:
@@ -78,6 +78,49 @@ def _beside(page: FastAPI, application: Any) -> Any:
     return serve
 
 
+def _leaving_snapshots(application: Any) -> Any:
+    """Have snapshots left when the server shuts the application down.
+
+    Not when the process ends: uvicorn lets the signal that ended a worker kill it
+    (`Server.capture_signals`, 0.30 to 0.54). An application without a lifespan is given one.
+    """
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        messages: list[str] = []
+
+        async def receive_and_note() -> Any:
+            message = await receive()
+            messages.append(message["type"])
+            return message
+
+        async def send_and_note(message: Any) -> None:
+            messages.append(message["type"])
+            if message["type"].startswith("lifespan.shutdown"):
+                leave_snapshots()
+            await send(message)
+
+        try:
+            await application(scope, receive_and_note, send_and_note)
+        except Exception:
+            if any(each != "lifespan.startup" for each in messages):
+                raise
+            await _live(messages, receive, send_and_note)
+
+    return serve
+
+
+async def _live(messages: list[str], receive: Any, send: Any) -> None:
+    """Answer in the place of an application that knows of no lifespan."""
+    if not messages:
+        await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
 def _log_to_the_terminal() -> None:
     """Show findings, unless the application has said where they go."""
     if not LOGGER.hasHandlers():
@@ -96,7 +139,9 @@ def merged(folder: Path) -> Snapshot | None:
     return functools.reduce(Snapshot.merge, snapshots) if snapshots else None
 
 
-def _leave_snapshot(watch: SessionWatch, folder: Path) -> None:
-    if folder.is_dir():
+def leave_snapshots() -> None:
+    """Leave what this process has seen where `merged` finds it."""
+    folder = Path(os.environ[REPORTS])
+    for watch in _watches if folder.is_dir() else ():
         text = json.dumps(watch.snapshot().to_dict())
         (folder / f"{os.getpid()}.json").write_text(text, encoding="utf-8")

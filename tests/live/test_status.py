@@ -126,7 +126,7 @@ def test_what_is_no_sessionwatch_is_told_in_a_line(start, stranger, command, sta
         ("127.0.0.1:8000", "is no URL of a server: give one such as http://127.0.0.1:8000"),
         ("localhost", "is no URL of a server"),
         ("ftp://127.0.0.1", "is no URL of a server"),
-        ("http://[", "is no URL"),
+        ("http://[::1", "is no URL"),
         ("http://no-such-host.invalid", "does not answer ("),
     ],
 )
