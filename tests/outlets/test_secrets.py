@@ -5,10 +5,14 @@ A new outlet needs one line in OUTLETS.
 
 from __future__ import annotations
 
+import io
 import json
 
 import httpx
 import pytest
+from rich.console import Console
+
+from sessionwatch.outlets.terminal_status import plain_line, screen
 
 
 async def ask(app, path="/debug/sessions", **headers):
@@ -17,8 +21,21 @@ async def ask(app, path="/debug/sessions", **headers):
         return (await client.get(path, headers=headers)).text
 
 
+def printed(watch):
+    """Return what `sessionwatch status` and `sessionwatch top` print."""
+    report = watch.snapshot().to_dict()
+    report["matching"] = {name: len(report[name]) for name in ("open_sessions", "findings")}
+    console = Console(file=io.StringIO(), width=200)
+    console.print(screen(report, rows=1000))
+    return f"{console.file.getvalue()}{plain_line(report)}"
+
+
 OUTLETS = {
     "page": lambda watch, app, log: ask(app),
+    "page for browsers": lambda watch, app, log: ask(app, Accept="text/html"),
+    "stream": lambda watch, app, log: ask(app, "/debug/sessions/events"),
+    "search": lambda watch, app, log: ask(app, "/debug/sessions?search=item"),
+    "terminal": lambda watch, app, log: printed(watch),
     "page of one route": lambda watch, app, log: ask(
         app, "/debug/sessions?route=POST /leak/{given}"
     ),
