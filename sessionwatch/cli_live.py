@@ -49,10 +49,11 @@ def run(context: click.Context, application: str, fail_on: tuple[str, ...], fact
         # uvicorn ends in good order and then raises the signal again, which must end nothing more.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            uvicorn(["sessionwatch.serving:create", "--factory", *context.args])
+            options = ["sessionwatch.serving:create", "--factory", *context.args]
+            uvicorn(options, standalone_mode=False)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else bool(ended.code)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             pass
         if status == _DONE:
             serving.leave_snapshots()
