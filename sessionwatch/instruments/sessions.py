@@ -39,7 +39,7 @@ from sessionwatch.instruments.stacks import (
     capture_application,
     is_dependency_exit,
     is_served,
-    walk,
+    walk_to_server,
 )
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
@@ -245,7 +245,7 @@ def committed(session: WatchedSession) -> None:
     elif transaction.joined is Joining.SAVEPOINT:
         record.savepoints_released += 1
     if transaction.writes:
-        frames = tuple(walk(sys._getframe(2)))
+        frames = tuple(walk_to_server(sys._getframe(2)))
         transaction.ended_by = capture_application(frames)
         transaction.dependency_exit = is_dependency_exit(frames)
         transaction.served = transaction.dependency_exit or is_served(frames)

@@ -104,6 +104,21 @@ def is_dependency_exit(frames: Iterable[FrameType]) -> bool:
     return leaving
 
 
+def walk_to_server(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield frames as `walk` does, up to the first of Starlette's or of our middleware.
+
+    Whoever is beyond it serves what called it; and there may be many of them.
+    """
+    for walked in walk(frame):
+        yield walked
+        if _is_servers(walked.f_code.co_filename):
+            return
+
+
+def _is_servers(file: str) -> bool:
+    return _STARLETTE in file or file == _MIDDLEWARE
+
+
 def is_served(frames: Iterable[FrameType]) -> bool:
     """Whether the application was called with a request, and calls this: no task of its own.
 
@@ -114,7 +129,7 @@ def is_served(frames: Iterable[FrameType]) -> bool:
     below = ""
     for walked in frames:
         file = walked.f_code.co_filename
-        if _STARLETTE in file or file == _MIDDLEWARE:
+        if _is_servers(file):
             return True
         if origin_of(file) is _EVENT_LOOP:
             return _SQLALCHEMY_ASYNCIO in below
