@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sessionwatch.courses import Course, Courses
 from sessionwatch.kept_stacks import KeptStacks
 from sessionwatch.pacing import paced
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.owner import Owner
+from sessionwatch.records.owner import Owner, Pin
 from sessionwatch.records.session import SessionRecord, cut
 from sessionwatch.rules.rule import Finding, FindingKey
 from sessionwatch.settings import Settings
@@ -25,6 +26,7 @@ BOUNDS = (
     "stacks",
     "transactions",
     "engine_urls",
+    "timelines",
 )
 """What the settings bound, each by its name without "max_"."""
 _GONE = object()
@@ -65,6 +67,7 @@ class Ledger:
         self._unsettled_holds: dict[ConnectionHold, None] = {}
         self._most_owners = settings.max_owners
         self._stacks = KeptStacks(settings.max_stacks)
+        self._courses = Courses(settings.timelines, settings.max_timelines)
         self._dropped = dict.fromkeys(BOUNDS, 0)
 
     def renew_lock(self) -> None:
@@ -175,7 +178,30 @@ class Ledger:
             entry.finding = finding
             entry.count += 1
             entry.last_seen = now
+            self._pin(finding)
             return entry
+
+    def _pin(self, finding: Finding) -> None:
+        """Keep what is drawn of a finding, with its owner's course if that is over."""
+        owner, key = finding.owner, finding.key
+        owner.pin(Pin(key, finding.code, finding.severity.value, finding.message, finding.at_ns))
+        if owner.judged:
+            self._courses.found_later(key, owner)
+
+    def keep_course(self, owner: Owner) -> None:
+        """Keep what an owner did, which is being judged, so that it can be drawn."""
+        with self._lock:
+            self._courses.keep(owner)
+
+    def course(self, number: int, process: Owner) -> Course | None:
+        """Return what the owner of that number did, or None where that is not kept."""
+        with self._lock:
+            return self._courses.find(number, (process, *self._live))
+
+    def courses(self) -> list[Course]:
+        """Return what is kept of owners that are over, oldest first."""
+        with self._lock:
+            return list(self._courses.all())
 
     def note_return(self, key: FindingKey) -> None:
         """Note that a session which a finding speaks of has come back."""
@@ -204,6 +230,7 @@ class Ledger:
             **self._dropped,
             "routes": others.owners if others is not None else 0,
             "stacks": self._stacks.refused,
+            "timelines": self._courses.forgotten,
         }
 
     def live_owners(self) -> list[Owner]:

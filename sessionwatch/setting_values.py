@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sessionwatch.courses import TIMELINES
 from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.records.redaction import REDACTABLE
 from sessionwatch.rules.catalog import CATALOG
@@ -55,6 +56,12 @@ def _capture(name: str, value: Any) -> str:
     if not isinstance(value, str) or value not in CAPTURES:
         raise SettingsError(f"{name} is {value!r}; use one of {', '.join(CAPTURES)}")
     return value
+
+
+def _timelines(name: str, value: Any) -> str:
+    if value not in TIMELINES:
+        raise SettingsError(f"{name} is {value!r}; use one of {', '.join(TIMELINES)}")
+    return str(value)
 
 
 def _boolean(name: str, value: Any) -> bool:
@@ -201,6 +208,7 @@ KINDS = {
     "per_route_ignores": Kind(_route_codes, _parse_route_codes),
     "idle_hold_seconds": _THRESHOLD,
     "stream_hold_seconds": _THRESHOLD,
+    "timelines": Kind(_timelines, str.strip),
     "loop_blocked_seconds": _THRESHOLD,
     "child_task_grace_seconds": Kind(_grace, _parse_seconds),
     "max_findings": _COUNT,
@@ -209,6 +217,7 @@ KINDS = {
     "max_owner_sessions": _COUNT,
     "max_owners": _COUNT,
     "max_stacks": _COUNT,
+    "max_timelines": _COUNT,
     "max_transactions": _COUNT,
     "max_engine_urls": _COUNT,
     "statement_length": _COUNT,

@@ -54,6 +54,11 @@ class Settings:
     """Different stacks kept of sessions that outlived their owner; others have none from then."""
     max_transactions: int = 64
     """Root transactions with writes kept of one session for the rules; the oldest go first."""
+    timelines: str = "eventful"
+    """Whose course is kept to be drawn: `off`, `eventful` (who wrote, or left something open, or
+    had a finding) or `all`."""
+    max_timelines: int = 50
+    """The newest owners whose course is kept, beside the newest of each finding."""
     max_engine_urls: int = 64
     """URLs remembered that requests created engines for; the oldest are forgotten first."""
     statement_length: int = 500

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
+from sessionwatch.courses import ALL, Course
 from sessionwatch.instruments.attribution import current_owner, running_task
 from sessionwatch.instruments.blocking import NEVER_NS
 from sessionwatch.instruments.detached import error_left
@@ -33,6 +34,7 @@ from sessionwatch.outlets.log import (
     log_unknown_mark,
     log_unused_ignores,
 )
+from sessionwatch.outlets.timeline import plain_timeline
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
@@ -81,7 +83,9 @@ class SessionWatch:
         self._redacting = _redacting_as(self.settings)
         self.many_sessions = min(MANY_OF_ONE_OWNER, self.settings.max_owner_sessions)
         self.most_transactions = self.settings.max_transactions
+        self._wall_clock = wall_clock
         self._ledger = Ledger(self.settings, wall_clock)
+        self._draws_all = self.settings.timelines == ALL
         self._selection = Selection(self.settings)
         self._unused_ignores_told = self._no_room_told = False
         self._collected: deque[SessionRecord] = deque()
@@ -163,7 +167,7 @@ class SessionWatch:
         """Judge an owner, as soon as the child tasks that hold its sessions are done."""
         try:
             owner.end(self.clock())
-            if not owner.uneventful:
+            if self._draws_all or not owner.uneventful:
                 self._judge_when_settled(owner)
                 return
             self._ledger.end(owner, owner.ended_ns)
@@ -216,6 +220,24 @@ class SessionWatch:
             unused_ignores=self.unused_ignores(),
             dropped=self._ledger.dropped(),
         )
+
+    def timeline(self, number: int) -> dict[str, Any] | None:
+        """Return the course of the owner of that number, as far as it is known, as plain values.
+
+        None stands for an owner that there never was, or whose course is not kept (any more).
+        """
+        self._judge_collected()
+        course = self._ledger.course(number, self.process_owner)
+        return None if course is None else self._plain_timeline(course)
+
+    def timelines(self) -> list[dict[str, Any]]:
+        """Return every course that is kept of an owner that is over, oldest first."""
+        self._judge_collected()
+        return [self._plain_timeline(course) for course in self._ledger.courses()]
+
+    def _plain_timeline(self, course: Course) -> dict[str, Any]:
+        with self._redacting():
+            return plain_timeline(course, self.clock(), self._wall_clock())
 
     def inspect_connections(self) -> None:
         """Judge the connections that are out now; the watchdog calls this now and then.
@@ -358,6 +380,7 @@ class SessionWatch:
         self._sum_up(owner, now_ns)
 
     def _sum_up(self, owner: Owner, now_ns: int) -> None:
+        self._ledger.keep_course(owner)
         self._ledger.end(owner, now_ns)
         for session in owner.sessions:
             if not session.closed_ns:
@@ -479,6 +502,8 @@ class SessionWatch:
                 self._report_one(finding)
 
     def _report_one(self, finding: Finding) -> None:
+        if not finding.at_ns:
+            finding.at_ns = self.clock()
         if finding.leaked is not None:
             finding.leaked.reported = finding.key
         if finding.owner.allows(finding.code):

@@ -295,6 +295,8 @@ def flushed(session: WatchedSession, context: Any) -> None:
     record = session._sessionwatch
     if record is not None:
         record.flushes += 1
+        if record.transaction is not None:
+            record.transaction.flushed(record.owner.recorder.clock())
 
 
 def _wrap_constructor(original: Callable[..., None]) -> Callable[..., None]:

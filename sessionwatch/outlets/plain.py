@@ -15,6 +15,7 @@ from sessionwatch.records.stack import Frame, Stack
 def plain_owner(owner: Owner) -> dict[str, Any]:
     """Return whom something belongs to."""
     return {
+        "id": owner.number,
         "kind": owner.kind,
         "name": owner.label,
         "route": owner.label if owner.is_served else None,

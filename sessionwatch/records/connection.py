@@ -132,8 +132,8 @@ class ConnectionHold:
             session.terminated += self.terminated
             session.held_ns += held_ns
             session.idle_ns += max(0, held_ns - self.busy_ns)
-            if not reclaimed and session.holds and self in session.holds:
-                session.holds.remove(self)
+            if not reclaimed:
+                session.gave_back(self)
 
     def counts(self, now_ns: int) -> Counts:
         """Return the numbers of a hold that belongs to no session."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -30,10 +31,28 @@ def _is_mere_end(error: BaseException) -> bool:
 
 
 NOTHING_ALLOWED: frozenset[str] = frozenset()
+MOST_PINS = 32
+"""How many findings of one owner are kept to be drawn."""
+_numbers = count(1)
+
+
+class Pin(NamedTuple):
+    """A finding of an owner, without what refers to the owner again."""
+
+    key: Any
+    """What the finding is counted under."""
+    code: str
+    severity: str
+    message: str
+    at_ns: int
+    """The moment that it speaks of."""
 
 
 class Owner:
     """A request, a job or the process; the times are in nanoseconds, 0 for never."""
+
+    pins: list[Pin]
+    """What was found; unset for nearly all."""
 
     __slots__ = (
         "__weakref__",
@@ -47,6 +66,8 @@ class Owner:
         "judged",
         "kind",
         "name",
+        "number",
+        "pins",
         "recorder",
         "response_completed_ns",
         "response_started_ns",
@@ -61,6 +82,7 @@ class Owner:
 
     def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
         self.kind = kind
+        self.number = next(_numbers)
         self.name = name
         self.recorder = recorder
         self.started_ns = started_ns
@@ -87,6 +109,15 @@ class Owner:
                 self.route = self.name
                 self.recorder.hook_failed("locate")
         return self.route or self.name
+
+    def pin(self, pin: Pin) -> None:
+        """Keep a finding to be drawn, as long as there are not too many."""
+        try:
+            pins = self.pins
+        except AttributeError:
+            pins = self.pins = []
+        if len(pins) < MOST_PINS:
+            pins.append(pin)
 
     def locate(self) -> str | None:
         """Return the route, if there is one and it is known yet."""

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.counts import Counts
 from sessionwatch.records.mark import AUDIT
-from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
+from sessionwatch.records.transaction import (
+    MOST_DRAWN,
+    Joining,
+    Outcome,
+    TransactionRecord,
+)
 
 if TYPE_CHECKING:
     from sessionwatch.records.connection import ConnectionHold
     from sessionwatch.records.owner import Owner
+    from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.stack import Stack
 
 
@@ -50,6 +56,8 @@ class SessionRecord:
         "opened_ns",
         "overlap_seen",
         "owner",
+        "past_holds",
+        "quiet",
         "reclaimed",
         "reference",
         "reopened",
@@ -97,6 +105,8 @@ class SessionRecord:
         self.transactions: list[TransactionRecord] | None = None
         self.holds: list[ConnectionHold] | None = None
         self.lent: list[ConnectionHold] | None = None
+        self.past_holds: list[tuple[PoolRecord, int, int]] | None = None
+        self.quiet: list[TransactionRecord] | None = None
         self.committed = self.savepoints_released = self.rolled_back = self.discarded = 0
         self.flushes = self.statements = self.writes = 0
         self.checkouts = self.checkins = self.held_ns = self.idle_ns = 0
@@ -169,6 +179,8 @@ class SessionRecord:
         if transaction is None:
             return
         self.transaction = None
+        if self.last_ended is not None:
+            self._keep_quiet(self.last_ended)
         self.last_ended = transaction
         for hold in self.lent or ():
             if hold.borrowers:
@@ -209,6 +221,21 @@ class SessionRecord:
         if len(self.transactions) > recorder.most_transactions:
             del self.transactions[0]
             recorder.dropped("transactions")
+
+    def _keep_quiet(self, transaction: TransactionRecord) -> None:
+        """Keep a transaction that no rule asks for, so that it can be drawn."""
+        if transaction not in (self.transactions or ()):
+            self.quiet = [*(self.quiet or ())[-MOST_DRAWN + 1 :], transaction]
+
+    def gave_back(self, hold: ConnectionHold) -> None:
+        """Let go of a connection that came back, but for the time that it was out."""
+        if self.holds and hold in self.holds:
+            self.holds.remove(hold)
+            if self.past_holds is None:
+                self.past_holds = []
+            self.past_holds.append((hold.pool, hold.checked_out_ns, hold.returned_ns))
+            if len(self.past_holds) > MOST_DRAWN:
+                del self.past_holds[0]
 
     @property
     def _taken_with_writes(self) -> bool:

@@ -6,6 +6,9 @@ import enum
 
 from sessionwatch.records.stack import NO_STACK, Stack
 
+MOST_DRAWN = 16
+"""How much of one kind is kept of a session or transaction for nothing but to be drawn."""
+
 
 class Outcome(enum.Enum):
     """How a root transaction ended."""
@@ -38,6 +41,7 @@ class TransactionRecord:
         "error",
         "failed_at",
         "first_write_ns",
+        "flushed_ns",
         "given_up",
         "joined",
         "orphaned_writes",
@@ -55,6 +59,7 @@ class TransactionRecord:
         self.first_write_ns = 0
         self.commit_attempted_ns = 0
         self.ended_ns = 0
+        self.flushed_ns: list[int] | None = None
         self.ended_by: Stack = NO_STACK
         self.outcome = Outcome.OPEN
         self.writes = 0
@@ -91,6 +96,13 @@ class TransactionRecord:
     def commit_failed(self) -> bool:
         """Whether a commit was tried and did not come through."""
         return self.commit_attempted_ns > 0 and self.outcome is not Outcome.COMMITTED
+
+    def flushed(self, now_ns: int) -> None:
+        """Note when a flush had something to write, as far as there is room to draw it."""
+        if self.flushed_ns is None:
+            self.flushed_ns = []
+        if len(self.flushed_ns) < MOST_DRAWN:
+            self.flushed_ns.append(now_ns)
 
     def take_back_write(self) -> None:
         """Uncount a write that turned out to have changed no row."""

@@ -76,8 +76,13 @@ class Rule:
         fix: str | None = None,
         leaked: SessionRecord | ConnectionHold | None = None,
         subject: str = "",
+        at_ns: int = 0,
     ) -> Finding:
-        """Return a finding of this rule; `what` ends the first line of its message."""
+        """Return a finding of this rule; `what` ends the first line of its message.
+
+        `at_ns` is the moment that it speaks of, by the watch's clock; without it, the moment when
+        it is reported.
+        """
         return Finding(
             rule=self,
             owner=owner,
@@ -90,6 +95,7 @@ class Rule:
             details=details or {},
             leaked=leaked,
             subject=subject,
+            at_ns=at_ns,
         )
 
 
@@ -114,6 +120,8 @@ class Finding:
     """What is still out, and whose return would be news."""
     subject: str = ""
     """What it is about where that is not its owner: the name of a pool."""
+    at_ns: int = 0
+    """The moment that it speaks of, by the watch's clock; 0 until it is reported for now."""
 
     @property
     def code(self) -> str:

@@ -82,6 +82,7 @@ def check(owner: Owner) -> Iterator[Finding]:
                 hold.checked_out_at,
                 fix="Close the connection on every way out: `with engine.connect() as ...:`.",
                 leaked=hold,
+                at_ns=owner.ended_ns,
             )
 
 
@@ -109,6 +110,7 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
         details={"connections_out": len(holds), "uncommitted_writes": writes},
         leaked=session,
         fix=_FIX_OF_A_REOPENED_SESSION if session.reopened else None,
+        at_ns=owner.ended_ns,
     )
 
 

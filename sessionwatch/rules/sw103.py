@@ -77,6 +77,7 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
         session.opened_at,
         related=("SW203",) if writes and owner.acknowledged else (),
         details={"uncommitted_writes": writes},
+        at_ns=max((hold.returned_ns for hold in session.holds or ()), default=0),
     )
 
 
@@ -88,4 +89,5 @@ def check_connection(hold: ConnectionHold) -> Iterator[Finding]:
             f"{hold.owner.label} checked out a connection{at(hold.checked_out_at)} and never "
             "closed it; the garbage collector gave it back",
             hold.checked_out_at,
+            at_ns=hold.returned_ns,
         )

@@ -64,4 +64,5 @@ def check(owner: Owner) -> Iterator[Finding]:
             f"{owner.label} opened a session{at(session.opened_at)} and never closed it; "
             "it holds no connection",
             session.opened_at,
+            at_ns=owner.ended_ns,
         )

@@ -68,4 +68,5 @@ def check(owner: Owner) -> Iterator[Finding]:
         f"{at(transaction.ended_by)}",
         session.opened_at,
         details={"commits": len(commits)},
+        at_ns=commits[1][1].ended_ns,
     )

@@ -92,6 +92,7 @@ def check(owner: Owner) -> Iterator[Finding]:
             "writes_committed": sum(transaction.writes for _, transaction in commits),
             "writes_dropped": sum(each.writes + each.orphaned_writes for each in dropped),
         },
+        at_ns=dropped[0].ended_ns if dropped else owner.ended_ns,
     )
 
 

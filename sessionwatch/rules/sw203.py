@@ -91,6 +91,7 @@ def check_session(session: SessionRecord) -> Iterator[Finding]:
             f"the session opened{at(session.opened_at)}: {_how(transaction)}",
             session.opened_at,
             details={"writes": transaction.writes},
+            at_ns=transaction.ended_ns,
         )
 
 

@@ -83,6 +83,7 @@ def _left_open(owner: Owner, session: SessionRecord, transaction: TransactionRec
         session.opened_at,
         related=("SW203",) if transaction.dropped_writes else (),
         details={"writes": transaction.orphaned_writes},
+        at_ns=transaction.ended_ns,
     )
 
 
@@ -98,4 +99,5 @@ def _lost_with_root(
         severity=Severity.ERROR,
         related=("SW203",),
         details={"writes": transaction.writes},
+        at_ns=transaction.ended_ns,
     )

@@ -80,6 +80,7 @@ def check(owner: Owner) -> Iterator[Finding]:
             severity=Severity.ERROR if server_error else None,
             related=("SW301",) if _after_response(owner, transaction) else (),
             details={"writes_committed": transaction.writes, "status": owner.status},
+            at_ns=transaction.ended_ns,
         )
 
 

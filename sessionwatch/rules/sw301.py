@@ -83,6 +83,7 @@ def check(owner: Owner) -> Iterator[Finding]:
                 f"{at(session.opened_at)} were committed{at(transaction.ended_by)}",
                 session.opened_at,
                 details={"late_seconds": late_seconds},
+                at_ns=transaction.ended_ns,
             )
 
 
@@ -106,6 +107,7 @@ def _lost(owner: Owner, session: SessionRecord, transaction: TransactionRecord) 
         severity=Severity.ERROR,
         evidence=Evidence.LOST_WORK,
         details={"commit_failed": True, "writes_lost": transaction.writes},
+        at_ns=transaction.ended_ns,
     )
 
 

@@ -48,6 +48,7 @@ class SessionWatchNumbers(BaseModel):
 class SessionWatchOwner(BaseModel):
     """Whom a session belongs to."""
 
+    id: int = Field(description="Its number in this process, by which its course is asked for.")
     kind: str = Field(description="request, websocket, job or process.")
     name: str = Field(description="Its route, or what the job is called; a key of `routes`.")
     route: str | None = Field(description="Method and template, such as GET /items/{id}.")
