@@ -174,6 +174,18 @@ async def exceed_max_transactions(shop):
     return kept[0]
 
 
+async def exceed_max_timelines(shop):
+    async def write():
+        with shop.create_session() as session:
+            session.execute(insert(shop.models.Item).values(name="lamp"))
+            session.rollback()
+        return "done"
+
+    shop.route("/", write)
+    await shop.ask(*["/"] * MANY)
+    return len(shop.watch.timelines())
+
+
 async def exceed_max_engine_urls(shop):
     async def connect(number: int):
         create_engine(f"sqlite:////nowhere/{number}.db")

@@ -62,7 +62,7 @@ def pools_now() -> Iterator[PoolRecord]:
 
     It takes the lock of the pool's queue for a moment (`QueuePool.checkedin`, 2.0 and 2.1).
     """
-    for pool in list(_pools):
+    for pool in _known_pools():
         record = pool.__dict__.get(_KEY)
         if record is not None:
             record.idle = pool.checkedin() if isinstance(pool, QueuePool) else None

@@ -63,9 +63,7 @@ def _span(since: float, until: float | None, state: str) -> Plain:
     return {"from": since, "to": until, "state": state}
 
 
-def _moment(
-    at: float, kind: str, words: str, place: Stack | None = None, writes: int = 0
-) -> Plain:
+def _moment(at: float, kind: str, words: str, place: Stack | None = None, writes: int = 0) -> Plain:
     where = plain_place(place.place) if place is not None else None
     return {"at": at, "kind": kind, "words": words, "place": where, "writes": writes}
 

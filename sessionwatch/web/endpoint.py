@@ -3,11 +3,14 @@
 # Annotations stay real objects here: FastAPI reads those of the functions inside `router`.
 
 import json
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -22,18 +25,33 @@ from starlette.routing import Route
 
 from sessionwatch.watch import SessionWatch
 from sessionwatch.web.access import refusal
-from sessionwatch.web.filters import Filters, narrow
+from sessionwatch.web.filters import Filters, Form, narrow
 from sessionwatch.web.login import COOKIE, LONGEST_FORM, cookie_of, token_in
-from sessionwatch.web.models import SessionWatchRefusal, SessionWatchReport
-from sessionwatch.web.page import Page, login_page, refusal_page, sessions_page
+from sessionwatch.web.models import (
+    SessionWatchRefusal,
+    SessionWatchReport,
+    SessionWatchTimeline,
+)
+from sessionwatch.web.page import Page, login_page, owner_page, refusal_page, sessions_page
 from sessionwatch.web.preference import prefers_page
 from sessionwatch.web.stream import events
 from sessionwatch.web.token import is_token
 
+_T = TypeVar("_T")
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 DEFAULT_PATH = "/debug/sessions"
-EVENTS, LOGIN = "/events", "/login"
+EVENTS, LOGIN, OWNER = "/events", "/login", "/owners/{number}"
+_NO_SUCH_OWNER = (
+    "No owner of this number is known here: its course is not kept any more, or it belongs to "
+    "another process."
+)
 _NEVER_STORED = {"Cache-Control": "no-store"}
 _PAGE: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+_REFUSED: dict[str, Any] = {
+    "model": SessionWatchRefusal,
+    "content": _PAGE,
+    "description": "Not for this client.",
+}
 _NEVER_BUFFERED = {"X-Accel-Buffering": "no"}
 
 
@@ -46,36 +64,62 @@ def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
         raise ValueError(f"path is {path!r}: begin it with a slash, as in {DEFAULT_PATH!r}")
     token = watch.settings.token
 
-    def reason_to_refuse(request: Request) -> str | None:
+    def refused(request: Request) -> Response | None:
+        """Return the page that a browser is refused with; raise for any other client."""
         client = request.client.host if request.client else None
-        return refusal(token, client, request.headers)
-
-    async def may_read(request: Request) -> None:
-        reason = reason_to_refuse(request)
-        if reason is not None and not _wants_page(request):
+        reason = refusal(token, client, request.headers)
+        if reason is None:
+            return None
+        if not _wants_page(request):
             raise HTTPException(403, reason, headers=_NEVER_STORED)
+        if token is None:
+            return _html(refusal_page(reason), 403)
+        here = ".." if request.path_params else request.url.path.rpartition("/")[2]
+        return _html(login_page(here + LOGIN), 403)
+
+    class GuardedRoute(APIRoute):
+        """Refuses before anything of the request is looked at."""
+
+        def get_route_handler(self) -> _Handler:
+            handle = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                return refused(request) or await handle(request)
+
+            return guarded
 
     async def read_sessions(request: Request, filters: Annotated[Filters, Query()]) -> Any:
         """Tell what was counted, which sessions are open now, and what was found."""
-        if not _wants_page(request):
-            content = await _read(watch, filters)
-            return Response(content, media_type="application/json", headers=_NEVER_STORED)
-        reason = reason_to_refuse(request)
-        if reason is None:
+        if _wants_page(request):
             return _html(sessions_page())
-        if token is None:
-            return _html(refusal_page(reason), 403)
-        return _html(login_page(request.url.path.rpartition("/")[2] + LOGIN), 403)
+        return _json(await _in_thread(_report, watch, filters))
+
+    async def read_owner(
+        request: Request,
+        number: Annotated[int, PathParameter(ge=1, description="The `id` of an owner.")],
+        form: Annotated[Form, Query()],
+    ) -> Any:
+        """Tell what one request or job did and when: those under way, and the latest others."""
+        timeline = await _in_thread(watch.timeline, number)
+        if timeline is None and _wants_page(request):
+            return _html(refusal_page(_NO_SUCH_OWNER), 404)
+        if timeline is None:
+            raise HTTPException(404, _NO_SUCH_OWNER, headers=_NEVER_STORED)
+        if _wants_page(request):
+            return _html(owner_page(timeline, "../../" + path.rpartition("/")[2]))
+        return _json(json.dumps(timeline, separators=(",", ":")))
 
     async def stream_sessions(request: Request) -> Response:
-        await may_read(request)
+        page = refused(request)
+        if page is not None:
+            return page
         try:
             filters = Filters.model_validate(dict(request.query_params))
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_context=False)) from None
-        first = await _read(watch, filters)
+        first = await _in_thread(_report, watch, filters)
         return StreamingResponse(
-            events(first, lambda: _read(watch, filters)),
+            events(first, lambda: _in_thread(_report, watch, filters)),
             media_type="text/event-stream",
             headers=_NEVER_STORED | _NEVER_BUFFERED,
         )
@@ -92,8 +136,8 @@ def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
         )
         return answer
 
-    dependencies = [Depends(may_read)]
-    routes = APIRouter(tags=["sessionwatch"])
+    dependencies = []
+    routes = APIRouter(tags=["sessionwatch"], route_class=GuardedRoute)
     if token is not None:
         dependencies.append(Depends(HTTPBearer(scheme_name="sessionwatch", auto_error=False)))
         routes.add_route(path + LOGIN, log_in, ["POST"], include_in_schema=False)
@@ -109,11 +153,21 @@ def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
         response_class=JSONResponse,
         responses={
             200: {"content": _PAGE},
-            403: {
-                "model": SessionWatchRefusal,
-                "content": _PAGE,
-                "description": "Not for this client.",
-            },
+            403: _REFUSED,
+        },
+    )
+    routes.add_api_route(
+        path + OWNER,
+        read_owner,
+        name="sessionwatch_owner",
+        summary="What one request or job did, and when",
+        dependencies=dependencies,
+        response_model=SessionWatchTimeline,
+        response_class=JSONResponse,
+        responses={
+            200: {"content": _PAGE},
+            403: _REFUSED,
+            404: {**_REFUSED, "description": "Nothing is known of such an owner."},
         },
     )
     return routes
@@ -135,21 +189,22 @@ def mount(app: Starlette, watch: SessionWatch, path: str) -> None:
         alone = FastAPI(openapi_url=None)
         alone.include_router(page)
         added = [Route(path, alone, name="sessionwatch")]
-        added += [Route(path + each, alone) for each in (EVENTS, LOGIN)]
+        added += [Route(path + each, alone) for each in (EVENTS, LOGIN, OWNER)]
     app.router.routes[:0] = added
 
 
-async def _read(watch: SessionWatch, filters: Filters) -> str:
-    """Write the report; the models describe it, so that nothing is left out or refused here.
-
-    With a limiter of its own, as the threads that sync handlers share may all be waiting for a
-    connection: just then this page is needed.
+async def _in_thread(read: Callable[..., _T], *arguments: Any) -> _T:
+    """Read with a limiter of its own, as the threads that sync handlers share may all be waiting
+    for a connection: just then this page is needed.
     """
-    return await to_thread.run_sync(_report, watch, filters, limiter=CapacityLimiter(1))
+    return await to_thread.run_sync(read, *arguments, limiter=CapacityLimiter(1))
 
 
 def _report(watch: SessionWatch, filters: Filters) -> str:
-    """In ASCII, unlike `JSONResponse`: a job named after a file may hold what UTF-8 cannot."""
+    """Write the report; the models describe it, so that nothing is left out or refused here.
+
+    In ASCII, unlike `JSONResponse`: a job named after a file may hold what UTF-8 cannot.
+    """
     report = watch.snapshot().to_report()
     try:
         narrow(report, filters)
@@ -179,6 +234,10 @@ async def _form(request: Request) -> bytes:
         if len(body) > LONGEST_FORM:
             break
     return body
+
+
+def _json(content: str) -> Response:
+    return Response(content, media_type="application/json", headers=_NEVER_STORED)
 
 
 def _html(page: Page, status: int = 200) -> Response:

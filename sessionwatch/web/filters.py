@@ -19,7 +19,15 @@ SessionWatchCode = enum.StrEnum(  # type: ignore[misc]
 )
 
 
-class Filters(BaseModel):
+class Form(BaseModel):
+    """The parameter that every address here knows."""
+
+    format: Literal["html", "json"] | None = Field(
+        None, description="The page, or JSON; else what `Accept` asks for, JSON if it is `*/*`."
+    )
+
+
+class Filters(Form):
     """The parameters in the address of `/debug/sessions`."""
 
     route: str | None = Field(
@@ -49,9 +57,6 @@ class Filters(BaseModel):
         ge=1,
         le=MOST_ROWS,
         description="At most so many open sessions, and so many findings (those last seen).",
-    )
-    format: Literal["html", "json"] | None = Field(
-        None, description="The page, or JSON; else what `Accept` asks for, JSON if it is `*/*`."
     )
 
 

@@ -189,6 +189,61 @@ class SessionWatchReport(BaseModel):
     )
 
 
+class SessionWatchSpan(BaseModel):
+    """A stretch of a lane, in seconds since the owner began."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    since: float = Field(alias="from", description="When it began.")
+    to: float | None = Field(description="When it ended; none while it goes on.")
+    state: str = Field(
+        description="What it is, or what became of it: running, open, in transaction, closed, "
+        "collected, committed, rolled back, discarded, out, returned, reclaimed or terminated."
+    )
+
+
+class SessionWatchMoment(BaseModel):
+    """Something that happened at one moment."""
+
+    at: float = Field(description="Seconds since the owner began.")
+    kind: str = Field(description="What it was, such as commit or rollback.")
+    words: str = Field(description="The same as the end of a sentence about the lane.")
+    place: SessionWatchPlace | None = Field(description="The line that did it, where it is known.")
+    writes: int = Field(description="How many writes it decided about.")
+
+
+class SessionWatchLane(BaseModel):
+    """The owner itself, a session, its transactions, or its connections."""
+
+    kind: str = Field(description="owner, session, transaction or connection.")
+    title: str = Field(description="What it is called.")
+    session: int | None = Field(description="The number of the session that it belongs to.")
+    spans: list[SessionWatchSpan] = Field(description="The bars, in order.")
+    moments: list[SessionWatchMoment] = Field(description="What happened, in order.")
+
+
+class SessionWatchPin(BaseModel):
+    """A finding, at the moment that it speaks of."""
+
+    at: float = Field(description="Seconds since the owner began.")
+    code: str = Field(description="Such as SW101.")
+    severity: str = Field(description="error, warning or info.")
+    message: str = Field(description="What was found.")
+
+
+class SessionWatchTimeline(BaseModel):
+    """What one owner did, and when."""
+
+    owner: SessionWatchOwner = Field(description="Whose course it is.")
+    began: str = Field(description="When it began: UTC, ISO 8601.")
+    seconds: float = Field(description="How long the course is, up to now if anything goes on.")
+    response_started: float = Field(description="When the response did; 0 if it has not.")
+    ended: bool = Field(description="Whether the owner is over.")
+    sessions_left_out: int = Field(description="How many more sessions there were.")
+    lanes: list[SessionWatchLane] = Field(description="From top to bottom.")
+    findings: list[SessionWatchPin] = Field(description="In the order of their moments.")
+
+
 class SessionWatchRefusal(BaseModel):
     """Why nothing is shown, and what to do."""
 

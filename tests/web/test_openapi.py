@@ -11,7 +11,7 @@ from .conftest import KEYS, PATH, ask
 def test_openapi_describes_it(app):
     schema = ask(app, "/openapi.json").json()
     operation = schema["paths"][PATH]["get"]
-    parameters = ["route", "code", "search", "sort", "offset", "limit", "format"]
+    parameters = ["format", "route", "code", "search", "sort", "offset", "limit"]
     assert [each["name"] for each in operation["parameters"]] == parameters
     assert all(each["description"] for each in operation["parameters"])
     assert set(operation["responses"]) == {"200", "403", "422"}

@@ -34,6 +34,18 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+function pictureLink() {
+  return element("a", { class: "picture" }, "Picture");
+}
+
+function setPicture(node, owner) {
+  const link = node.querySelector(".picture");
+  const target = `${path}/owners/${owner.id}`;
+  if (link.getAttribute("href") === target) return;
+  link.setAttribute("href", target);
+  link.setAttribute("aria-label", `Picture of ${owner.name}, number ${owner.id}`);
+}
+
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -178,6 +190,7 @@ function createSession(row) {
   const cell = (label, properties = {}) => element("td", { ...properties, "data-label": label });
   const made = element("tr", {}, cell("Owner"), cell("Opened at"), cell("Age", { class: "number" }),
     cell("Idle", { class: "number" }), cell("State"), cell("Last statement", { class: "code" }));
+  made.children[0].append(element("div", {}, element("div"), pictureLink()));
   made.children[1].append(element("div", {}, button, box));
   return made;
 }
@@ -185,7 +198,8 @@ function createSession(row) {
 function updateSession(node, row) {
   const [owner, place, age, idle, status, statement] = node.children;
   node.className = row.owner_ended ? "outlived" : "";
-  setText(owner, ownerText(row.owner) + (row.owner_ended ? ", which is over" : ""));
+  setText(owner.firstChild.firstChild, ownerText(row.owner) + (row.owner_ended ? ", which is over" : ""));
+  setPicture(owner, row.owner);
   setText(place.querySelector("button"), placeText(row.opened_at));
   setText(age, seconds(row.age_seconds));
   setText(idle, seconds(row.idle_seconds));
@@ -221,7 +235,7 @@ function createFinding(row) {
   const made = element("li", {},
     element("h3", {}, element("span", { class: "severity" }), element("span", {})),
     element("p", { class: "message" }), element("p", { class: "cause" }), element("p", { class: "fix" }),
-    element("p", { class: "quiet when" }), element("p", {}, more, " ", copy), box);
+    element("p", { class: "quiet when" }), element("p", {}, more, " ", pictureLink(), " ", copy), box);
   copy.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(markdownOf(made.finding));
@@ -244,6 +258,7 @@ function updateFinding(node, row) {
   setText(title.children[0], `${row.code} ${row.severity}`);
   setText(title.children[1], ` ${row.name.replaceAll("-", " ")} · ${row.evidence} · seen ${times(row.count)}`);
   setText(message, row.message);
+  setPicture(node, row.owner);
   setText(cause, `Cause: ${row.cause}`);
   setText(fix, `Fix: ${row.fix}`);
   const time = (text) => new Date(text).toLocaleTimeString();
