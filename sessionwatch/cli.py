@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -69,6 +71,14 @@ def main() -> None:
     "--fail-on", multiple=True, metavar="CODE|SEVERITY", help="Exit 1 when such a finding was made."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print it for a pull request.")
+@click.option(
+    "--html",
+    "html_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Write it into a file for a browser, too.",
+)
 def compare(
     database_url: str | None,
     is_async: bool,
@@ -82,6 +92,8 @@ def compare(
     seed: int | None,
     fail_on: tuple[str, ...],
     as_json: bool,
+    as_markdown: bool,
+    html_file: str | None,
 ) -> None:
     """Run every classic get_db on a real server, and check each verdict against the database.
 
@@ -96,6 +108,10 @@ def compare(
             _print_list(is_async)
             return
         conditions = _conditions(fail_on)
+        if as_json and as_markdown:
+            raise LabError("--json and --markdown are two ways to print the report: give one")
+        if html_file is not None:
+            _check_folder(html_file)
         yours = _inspect(get_db, sessionmaker, is_async)
         plan = _make_plan(
             database_url,
@@ -115,7 +131,9 @@ def compare(
             "sessionwatch: interrupted; the servers are ended, nothing is left behind", err=True
         )
         sys.exit(_INTERRUPTED)
-    _print_report(report, as_json)
+    if html_file is not None:
+        _write_html(report, html_file)
+    _print_report(report, as_json, as_markdown)
     sys.exit(report["exit_status"])
 
 
@@ -185,9 +203,33 @@ def _print_list(is_async: bool) -> None:
     print_list(choose_variants((), is_async=is_async), choose_scenarios(()))
 
 
-def _print_report(report: Report, as_json: bool) -> None:
+def _check_folder(html_file: str) -> None:
+    """Find out before the run, which takes a while, that the file can't be written."""
+    from sessionwatch.lab.errors import LabError
+
+    folder = Path(html_file).parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise LabError(f"--html: can't write in the folder {folder}: name a file in another")
+
+
+def _write_html(report: Report, html_file: str) -> None:
+    from sessionwatch.outlets.report_html import html_report
+
+    try:
+        Path(html_file).write_text(html_report(report), encoding="utf-8")
+    except OSError as error:
+        _fail(f"--html: can't write {html_file} ({error.strerror})")
+    click.echo(f"sessionwatch: the report is in {html_file}", err=True)
+
+
+def _print_report(report: Report, as_json: bool, as_markdown: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, indent=2))
+        return
+    if as_markdown:
+        from sessionwatch.outlets.report_markdown import markdown_report
+
+        click.echo(markdown_report(report))
         return
     from sessionwatch.outlets.terminal import print_report
 

@@ -14,6 +14,7 @@ import sessionwatch
 from demo_app.application import create_variant_app
 from demo_app.database import enforce_foreign_keys
 from demo_app.variants import Variant
+from sessionwatch.rules.rule import Severity
 
 from .call_log import CallLog, logged_async_sessionmaker, logged_sessionmaker
 from .counting_pool import CountingAsyncPool, CountingPool
@@ -28,6 +29,8 @@ BURST_PATIENCE_SECONDS = 1.0
 SINGLE_PATIENCE_SECONDS = 0.25
 """The same for a request that is alone: it can only wait for itself."""
 _SETTLING_SECONDS = 15.0
+_MOST_DRAWN = 200
+"""Enough for every request of a burst."""
 _PAUSES_SECONDS = (0, 0.01, 0.02, 0.05, 0.1, 0)
 
 
@@ -77,7 +80,8 @@ class Cell:
         create_session = make(self._engine, self._log)
         self._application = build(Ground(self._engine, self._log, create_session))
         self._watch = sessionwatch.install(
-            self._application, sessionwatch.Settings(log_findings=False)
+            self._application,
+            sessionwatch.Settings(log_findings=False, timelines="all", max_timelines=_MOST_DRAWN),
         )
         self._evidence = place.connect()
         self._before = self._rows()
@@ -115,6 +119,7 @@ class Cell:
         return {
             "out": self._pool.checkedout(),
             "snapshot": self._watch.snapshot().to_dict(),
+            "timeline": _telling(self._watch.timelines()),
             "pool_timeouts": self._pool.timeouts,
             "errors_after_success": self._stage.notes.errors_after_success,
             "before": asdict(self._before),
@@ -162,6 +167,16 @@ class Cell:
                 f"a request did not end within {_SETTLING_SECONDS:.0f} s of its answer: "
                 "run again when the machine is less busy"
             ) from None
+
+
+def _telling(timelines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the course to draw: the first of those with the worst finding."""
+
+    def gravity(timeline: dict[str, Any]) -> int:
+        findings = timeline["findings"]
+        return max((Severity(each["severity"]).rank for each in findings), default=-1)
+
+    return max(timelines, key=gravity, default=None)
 
 
 def _make_engine(place: Place, setting: CellSetting) -> Any:

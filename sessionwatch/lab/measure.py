@@ -29,6 +29,8 @@ class CellResult:
     comparisons: list[Comparison]
     findings: list[dict[str, Any]]
     problems: tuple[str, ...]
+    timeline: dict[str, Any] | None
+    """The course of the request, or of the one of a burst that went worst."""
 
     @property
     def disagreements(self) -> list[Comparison]:
@@ -107,4 +109,5 @@ def _result(
         comparisons=compare(recorded, proven, is_burst=burst is not None),
         findings=collected["snapshot"]["findings"],
         problems=problems_of(proven, burst),
+        timeline=collected["timeline"],
     )

@@ -133,6 +133,7 @@ def _describe_cell(cell: CellResult) -> dict[str, Any]:
         "burst": asdict(cell.burst) if cell.burst else None,
         "comparisons": [{**asdict(each), "agrees": each.agrees} for each in cell.comparisons],
         "findings": cell.findings,
+        "timeline": cell.timeline,
     }
 
 

@@ -14,6 +14,17 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from .report_words import (
+    agreement,
+    circumstances,
+    count,
+    disagreements,
+    fail_on,
+    is_about_yours,
+    shown_variants,
+    unstable,
+    versions,
+)
 from .terminal_console import make_console
 from .terminal_quiz import render_quiz
 from .terminal_table import render_table
@@ -50,82 +61,37 @@ def _sections(report: Report, width: int) -> list[RenderableType]:
         Rule("sessionwatch compare: what each get_db really does", style="cyan"),
         _header(report),
         render_table(report, width),
-        *(render_variant(variant, report["problems"]) for variant in _shown(report)),
-        *([] if _yours(report) else [render_quiz(report["quiz"])]),
+        *(render_variant(variant, report["problems"]) for variant in shown_variants(report)),
+        *([] if is_about_yours(report) else [render_quiz(report["quiz"])]),
         _conclusion(report),
     ]
 
 
-def _yours(report: Report) -> list[Mapping[str, Any]]:
-    return [variant for variant in report["variants"] if variant["key"] == "yours"]
-
-
-def _shown(report: Report) -> list[Mapping[str, Any]]:
-    """Return the variants to show in full: the user's own, or else all of them."""
-    return _yours(report) or report["variants"]
-
-
 def _header(report: Report) -> RenderableType:
-    versions = " · ".join(f"{name} {version}" for name, version in report["versions"].items())
-    plan, database = report["plan"], report["database"]
-    kind = "AsyncSession" if database["is_async"] else "Session"
-    variants, scenarios = len(report["variants"]), len(plan["scenarios"])
-    run = [
-        f"{_count(variants, 'variant')} in {_count(scenarios, 'scenario')}",
-        f"{kind} on {database['label']} ({database['driver']})",
-        f"pool of {plan['pool_size']}",
-    ]
-    if plan["repeat"] > 1:
-        run.append(f"each measured {plan['repeat']} times, the first is shown")
-    if plan["seed"] is not None:
-        run.append(f"seed {plan['seed']}")
-    run.append(f"{report['seconds']:.1f} s")
-    lines = Group(Text(versions, style="bold"), Text(" · ".join(run), style="dim"))
+    lines = Group(Text(versions(report), style="bold"), Text(circumstances(report), style="dim"))
     return Padding(lines, (1, 0))
 
 
 def _conclusion(report: Report) -> RenderableType:
     lines = [Rule("Do the two testimonies agree?", style="cyan", align="left")]
-    texts = [*_disagreements(report), *_unstable(report), *_conditions(report)]
+    texts = [*_agreement(report), *(Text(each, style="red") for each in unstable(report))]
+    condition = fail_on(report)
+    if condition:
+        style = "bold red" if report["fail_on"]["met"] else "green"
+        texts.append(Text(condition, style=style))
     return Group(*lines, *(Padding(text, (0, 0, 0, 2)) for text in texts))
 
 
-def _disagreements(report: Report) -> list[Text]:
+def _agreement(report: Report) -> list[Text]:
     if not report["disagreements"]:
-        said = (
-            f"Yes. In {report['comparisons']} comparisons, what sessionwatch recorded and what the "
-            "client, the call log, the pool and the database show were the same."
-        )
-        return [Text(said, style="green")]
-    found = report["disagreements"]
-    cells = {(each["variant"], each["scenario"]): "" for each in found}
-    for each in found:
-        cells[each["variant"], each["scenario"]] += f"\n  {each['words']}"
-    texts = [Text.assemble((", ".join(cell), "cyan"), words) for cell, words in cells.items()]
-    head = f"No. {_count(len(found), 'disagreement')}, each one a fault of sessionwatch itself:"
-    rest = len(texts) - _CELLS_SHOWN
-    more = [Text(f"and {_count(rest, 'cell')} more, which --json shows", "dim")] if rest > 0 else []
-    return [Text(head, style="bold red"), *texts[:_CELLS_SHOWN], *more]
-
-
-def _unstable(report: Report) -> list[Text]:
-    return [
-        Text(
-            f"{each['variant']}, {each['scenario']}: the verdict changed between rounds: "
-            + "; then ".join(
-                ", ".join(problems) or "nothing wrong" for problems in each["verdicts"]
-            ),
-            style="red",
-        )
-        for each in report["unstable"]
+        return [Text(agreement(report), style="green")]
+    texts = [
+        Text.assemble((cell, "cyan"), *(f"\n  {each}" for each in words))
+        for cell, words in disagreements(report).items()
     ]
-
-
-def _conditions(report: Report) -> list[Text]:
-    asked, met = report["fail_on"]["asked"], report["fail_on"]["met"]
-    if met:
-        return [Text(f"--fail-on {', '.join(met)} is met: exit status 1.", style="bold red")]
-    return [Text(f"--fail-on {', '.join(asked)} is not met.", style="green")] if asked else []
+    rest = len(texts) - _CELLS_SHOWN
+    more = [Text(f"and {count(rest, 'cell')} more, which --json shows", "dim")] if rest > 0 else []
+    return [Text(agreement(report), style="bold red"), *texts[:_CELLS_SHOWN], *more]
 
 
 def _key_table(title: str, rows: list[tuple[str, str]]) -> Table:
@@ -135,7 +101,3 @@ def _key_table(title: str, rows: list[tuple[str, str]]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

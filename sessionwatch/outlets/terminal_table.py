@@ -11,6 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from .report_words import COLUMNS, HARMFUL
+
 _FITTING = 90
 """From this width on no name needs to be folded."""
 _ROOMY = 108
@@ -19,19 +21,6 @@ _WIDE = 132
 """From this width on the verdict stands in the table; below, it stands under it."""
 _VERY_WIDE = 170
 """From this width on there is room for both."""
-
-_HEADINGS = {
-    "opened": "opened",
-    "closed": "closed",
-    "committed": "committed",
-    "rolled_back": "rolled\nback",
-    "leaked": "leaked",
-    "partial_commits": "partial\ncommits",
-    "lost_writes": "lost\nwrites",
-    "acknowledged_but_lost": "200 but\nlost",
-    "refused": "refused",
-}
-_HARMFUL = ("leaked", "partial_commits", "lost_writes", "acknowledged_but_lost", "refused")
 
 
 def render_table(report: Mapping[str, Any], width: int) -> RenderableType:
@@ -44,8 +33,8 @@ def render_table(report: Mapping[str, Any], width: int) -> RenderableType:
         header_style="bold",
     )
     table.add_column("get_db", no_wrap=True)
-    for heading in _HEADINGS.values():
-        table.add_column(heading, justify="right", vertical="top")
+    for heading in COLUMNS.values():
+        table.add_column("\n".join(heading.rsplit(" ", 1)), justify="right", vertical="top")
     if width >= _WIDE:
         table.add_column(" verdict")
     for variant in report["variants"]:
@@ -58,7 +47,7 @@ def _cells(variant: Mapping[str, Any], width: int) -> list[RenderableType]:
     columns = variant["columns"]
     name = variant["key"] if width >= _FITTING else _fold(variant["key"])
     cells: list[RenderableType] = [Text(name, style="cyan")]
-    cells += [_number(key, columns) for key in _HEADINGS]
+    cells += [_number(key, columns) for key in COLUMNS]
     if width >= _WIDE:
         cells.append(Padding(_verdict(variant), (0, 0, 0, 1)))
     return cells
@@ -70,7 +59,7 @@ def _number(key: str, columns: Mapping[str, Any]) -> Text:
         return Text("-", style="dim")
     if key == "closed" and value < columns["opened"]:
         return Text(str(value), style="yellow")
-    if key in _HARMFUL:
+    if key in HARMFUL:
         return Text(str(value), style="bold red" if value else "dim")
     return Text(str(value))
 

@@ -12,9 +12,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-Variant = Mapping[str, Any]
-
-_MILD = ("late",)
+from .report_words import MILD, Variant, burst
 
 
 def render_variant(variant: Variant, problems: Mapping[str, str]) -> RenderableType:
@@ -74,18 +72,18 @@ def _problems(variant: Variant, words: Mapping[str, str]) -> RenderableType:
     seen: dict[str, list[str]] = {}
     for cell in variant["cells"]:
         for problem in cell["problems"]:
-            name = cell["scenario"] if problem in _MILD else _scenario(cell)
+            name = cell["scenario"] if problem in MILD else _scenario(cell)
             seen.setdefault(problem, []).append(name)
     if not seen:
         return Text()
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     for problem, meaning in words.items():
         if problem in seen:
-            mark = Text("·", style="dim") if problem in _MILD else Text("✗", style="red")
+            mark = Text("·", style="dim") if problem in MILD else Text("✗", style="red")
             table.add_row(mark, f"{meaning}: {', '.join(seen[problem])}")
     for cell in variant["cells"]:
         if cell["burst"] and "refused" in cell["problems"]:
-            table.add_row("", _burst(cell["burst"]))
+            table.add_row("", burst(cell["burst"]))
     heading = Text("What the client, the pool and the database show:")
     return Padding(Group(heading, Padding(table, (0, 0, 0, 2))), (1, 0, 0, 0))
 
@@ -95,16 +93,3 @@ def _scenario(cell: Mapping[str, Any]) -> str:
     if cell["handlers_doing"]:
         remarks.append("the handler's own doing")
     return f"{cell['scenario']} ({', '.join(remarks)})" if remarks else str(cell["scenario"])
-
-
-def _burst(burst: Mapping[str, Any]) -> Text:
-    seconds = burst["recovery_seconds"]
-    return Text(
-        f"{burst['failing_refused']} of {burst['failing']} failing and {burst['good_refused']} of "
-        f"{burst['good']} good requests were refused; "
-        + (
-            "never all served again"
-            if seconds is None
-            else f"all served again {seconds:.1f} s later"
-        )
-    )

@@ -107,7 +107,7 @@ def _lost(owner: Owner, session: SessionRecord, transaction: TransactionRecord) 
         severity=Severity.ERROR,
         evidence=Evidence.LOST_WORK,
         details={"commit_failed": True, "writes_lost": transaction.writes},
-        at_ns=transaction.ended_ns,
+        at_ns=transaction.commit_attempted_ns,
     )
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from sessionwatch.outlets.picture.drawing import Timeline, draw
 from sessionwatch.outlets.picture.words import sentences, summary
 
-__all__ = ["Timeline", "figure", "style"]
+__all__ = ["Timeline", "figure", "palette", "style"]
 
 
 def figure(timeline: Timeline) -> ET.Element:
@@ -30,6 +30,15 @@ def figure(timeline: Timeline) -> ET.Element:
     return made
 
 
+def palette() -> str:
+    """Return the colours that every page has, light and dark."""
+    return _read("palette.css")
+
+
 def style() -> str:
-    """Return the style sheet that the drawing is made for, without which it has no colours."""
-    return resources.files(__package__).joinpath("picture.css").read_text(encoding="utf-8")
+    """Return the style sheet of the drawing, which needs the palette."""
+    return _read("picture.css")
+
+
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

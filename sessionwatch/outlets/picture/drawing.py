@@ -12,12 +12,12 @@ from sessionwatch.outlets.picture.words import duration, sentences
 
 Timeline = Mapping[str, Any]
 
-_TITLES = 150
+_TITLES = 166
 """The width of the column that names the lanes."""
 _LANE, _TOP = 40, 30
 _BAR = 12
 _ROOM, _LETTER, _PADDING = 12.0, 7.0, 14.0
-_NAME_LENGTH = 22
+_NAME_LENGTH = 21
 
 LABELS = {
     "response": "response",

@@ -9,9 +9,9 @@ import re
 from html import escape
 from importlib import resources
 from typing import NamedTuple
-from xml.etree import ElementTree as ET
 
-from sessionwatch.outlets.picture import Timeline, figure, style
+from sessionwatch.outlets.markup import markup
+from sessionwatch.outlets.picture import Timeline, figure, palette, style
 
 _PLACE = re.compile(r"<!-- (?P<html>\w+) -->|/\* (?P<code>\w+) \*/")
 
@@ -50,7 +50,7 @@ def owner_page(timeline: Timeline, back: str) -> Page:
         "title": escape(owner["name"]),
         "back": escape(back),
         "facts": escape(facts),
-        "figure": ET.tostring(figure(timeline), encoding="unicode", method="html"),
+        "figure": markup(figure(timeline)),
     }
     return _assembled("owner.html", values, more_style=style())
 
@@ -63,7 +63,7 @@ def _assembled(
     Its own style and script are all that it may run, and its own server's data all that it may
     load. What UTF-8 cannot hold becomes a question mark: a job may be named after a file.
     """
-    rules = _read("page.css") + more_style
+    rules = palette() + _read("page.css") + more_style
     values = {**values, "style": rules, "script": script}
     html = _PLACE.sub(lambda found: values.get(found["html"] or found["code"], ""), _read(name))
     html = html.encode(errors="replace").decode()
