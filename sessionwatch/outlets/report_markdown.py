@@ -28,8 +28,8 @@ def markdown_report(report: Report) -> str:
         "",
         *(line for variant in shown_variants(report) for line in _worst(variant)),
         agreement(report),
-        *(f"- {cell}: {'; '.join(words)}" for cell, words in disagreements(report).items()),
-        *(f"- {words}" for words in unstable(report)),
+        *(_text(f"- {cell}: {'; '.join(words)}") for cell, words in disagreements(report).items()),
+        *(f"- {_text(words)}" for words in unstable(report)),
     ]
     if fail_on(report):
         lines += ["", f"**{fail_on(report)}**"]

@@ -85,6 +85,8 @@ def _owner_lane(owner: Owner, seconds: Seconds) -> Plain:
 
 
 def _ending(owner: Owner) -> tuple[str, str]:
+    if owner.error is not None and owner.kind == "request" and not owner.response_started_ns:
+        return "raised", f"ends with {owner.error} before any response: the server answers 500"
     if owner.error is not None:
         return "raised", f"ends with {owner.error}"
     return ("cancelled", "is cancelled") if owner.cancelled else ("end", "ends")

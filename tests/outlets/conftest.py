@@ -31,6 +31,7 @@ EVERYTHING: dict[str, Any] = {
     "loop_blocked_seconds": 1e-6,
     "idle_hold_seconds": 1e-6,
     "stacks": "full",
+    "timelines": "all",
 }
 """As many rules as can speak, and as much as they can say."""
 

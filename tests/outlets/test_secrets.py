@@ -12,6 +12,8 @@ import httpx
 import pytest
 from rich.console import Console
 
+from sessionwatch.outlets.markup import markup
+from sessionwatch.outlets.picture import figure
 from sessionwatch.outlets.terminal_status import plain_line, screen
 
 
@@ -30,7 +32,21 @@ def printed(watch):
     return f"{console.file.getvalue()}{plain_line(report)}"
 
 
+def pictures(watch):
+    """Return every picture, also of the process, as HTML."""
+    courses = [*watch.timelines(), watch.timeline(watch.process_owner.number)]
+    return "".join(markup(figure(course)) for course in courses)
+
+
+async def ask_for_owners(watch, app, **headers):
+    paths = [f"/debug/sessions/owners/{each['owner']['id']}" for each in watch.timelines()]
+    return "".join([await ask(app, path, **headers) for path in paths])
+
+
 OUTLETS = {
+    "pictures": lambda watch, app, log: pictures(watch),
+    "owners": lambda watch, app, log: ask_for_owners(watch, app),
+    "owners for browsers": lambda watch, app, log: ask_for_owners(watch, app, Accept="text/html"),
     "page": lambda watch, app, log: ask(app),
     "page for browsers": lambda watch, app, log: ask(app, Accept="text/html"),
     "stream": lambda watch, app, log: ask(app, "/debug/sessions/events"),
@@ -85,7 +101,7 @@ def test_there_was_a_lot_to_give_away(misused):
 def test_what_is_shown_is_what_happened(misused):
     assert "INSERT INTO item (name) VALUES (?)" in misused.statements
     assert "SELECT id  FROM item WHERE name = ? OR name = ? OR id = ?" in misused.statements
-    for outlet in ("page", "log", "snapshot"):
+    for outlet in ("page", "log", "snapshot", "pictures", "owners", "owners for browsers"):
         for code in misused.codes:
             assert code in misused.texts[outlet]
         assert "POST /leak/{given}" in misused.texts[outlet]

@@ -51,8 +51,11 @@ def _answer(timeline: Timeline) -> str:
         return f"answered {owner['status']} after {duration(timeline['response_started'])}"
     if not timeline["ended"]:
         return f"has been under way for {duration(timeline['seconds'])}"
-    how = f"ended with {owner['error']}" if owner["error"] else "ended"
-    return f"{how} after {duration(timeline['lanes'][0]['spans'][0]['to'])}"
+    after = f"after {duration(timeline['lanes'][0]['spans'][0]['to'])}"
+    if owner["error"] is None:
+        return f"ended {after}"
+    unanswered = ", before any response" if owner["kind"] == "request" else ""
+    return f"ended with {owner['error']} {after}{unanswered}"
 
 
 _TOLD = {
