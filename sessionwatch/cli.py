@@ -189,11 +189,18 @@ def _run(plan: Plan, conditions: tuple[str, ...]) -> Report:
     from sessionwatch.outlets.terminal_progress import progress_bar
 
     # An ended terminal or a `kill` must clean up too, and Ctrl-C already does.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     with progress_bar(plan.steps) as progress:
         measured = asyncio.run(run(plan, progress))
     return build_report(plan, measured, fail_on=conditions, seconds=time.monotonic() - started)
+
+
+def _interrupt(*_: object) -> None:
+    """Do as Ctrl-C does, also for a job in the background, for which a shell has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _print_list(is_async: bool) -> None:

@@ -256,8 +256,11 @@ def is_full(pool: QueuePool) -> bool:
 
 
 @guarded
-def wait_began(pool: QueuePool) -> PoolRecord:
-    """Count somebody who waits, from now on, in the pool whose record is returned."""
+def wait_began(pool: QueuePool, owner: Owner) -> PoolRecord | None:
+    """Count somebody who waits, from now on, in the pool whose record is returned, if any is."""
+    only = owner.recorder.only
+    if only is not None and not only.pool(pool):
+        return None
     record = _pool_record(pool)
     record.wait_began()
     return record
@@ -272,7 +275,7 @@ def _wrap_connect(original: Callable[..., Any]) -> Callable[..., Any]:
         since_ns = owner.recorder.clock()
         overflow = self.__dict__.get("_overflow")
         was_full = overflow is not None and overflow >= self._max_overflow and is_full(self)
-        waits_in = wait_began(self) if was_full else None
+        waits_in = wait_began(self, owner) if was_full else None
         try:
             proxy = original(self)
         except PoolTimeoutError:

@@ -22,8 +22,9 @@ def test_findings_come_as_they_are_made_and_a_summary_at_the_end(serve, leak_lin
 
 
 def test_the_page_answers_beside_it(serve):
-    _, client = serve()
+    running, client = serve()
     client.get("/leak/7")
+    running.wait_for("SW101 session leak")
     report = client.get("/debug/sessions").json()
     assert report["totals"]["leaked"] == 1
     assert (
@@ -68,6 +69,7 @@ def test_one_that_has_sessionwatch_already_keeps_it(serve, folder):
     (folder / "shop.py").write_text(text + installed)
     running, client = serve()
     client.get("/leak/1")
+    running.wait_for("SW101 session leak")
     assert client.get("/own").json()["totals"]["leaked"] == 1
     assert client.get("/debug/sessions").status_code == 404
     assert running.end(signal.SIGINT) == 0

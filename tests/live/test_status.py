@@ -28,6 +28,7 @@ def shop(serve):
     """A running application that has leaked a session; returns its command and address."""
     running, client = serve()
     client.get("/leak/1")
+    running.wait_for("SW101 session leak")
     return running, str(client.base_url)
 
 

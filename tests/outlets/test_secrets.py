@@ -101,7 +101,10 @@ def test_there_was_a_lot_to_give_away(misused):
 def test_what_is_shown_is_what_happened(misused):
     assert "INSERT INTO item (name) VALUES (?)" in misused.statements
     assert "SELECT id  FROM item WHERE name = ? OR name = ? OR id = ?" in misused.statements
-    for outlet in ("page", "log", "snapshot", "pictures", "owners", "owners for browsers"):
+    for outlet in ("pictures", "owners", "owners for browsers"):
+        for code in ("SW101", "SW202", "SW203", "SW206"):
+            assert code in misused.texts[outlet]
+    for outlet in ("page", "log", "snapshot"):
         for code in misused.codes:
             assert code in misused.texts[outlet]
         assert "POST /leak/{given}" in misused.texts[outlet]

@@ -1,0 +1,119 @@
+"""The demo app, unchanged under `sessionwatch run`, gives what it gives with sessionwatch in it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from .conftest import PACKAGE_ROOT, PATIENCE_SECONDS, Running
+
+ORDER = {"reference": "one"}
+REQUESTS = (
+    ("GET", "/items/", None),
+    ("GET", "/items/all", None),
+    ("POST", "/add", {"name": "lamp"}),
+    ("POST", "/orders", ORDER),
+    ("POST", "/orders/handler-commits", {"reference": "two"}),
+    ("POST", "/orders/http-exception", {"reference": "three"}),
+    ("POST", "/orders/unhandled", {"reference": "four"}),
+    ("POST", "/orders/bad-response", {"reference": "five"}),
+    ("POST", "/transfer/split", {}),
+    ("POST", "/transfer/swallowed", {}),
+    ("POST", "/orders/deferred", {"reference": "six"}),
+)
+PREPARE = "from demo_app.__main__ import prepare_database; prepare_database()"
+INSTALLED = """\
+import sessionwatch
+from {module} import app
+sessionwatch.install(app)
+"""
+VARIANT = """\
+from demo_app.application import create_variant_app
+from demo_app.database import SessionLocal
+from demo_app.variants import find_variant
+app = create_variant_app(find_variant("{key}", is_async=False), SessionLocal)
+"""
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve an application of a folder of its own; give what is told of it after all requests."""
+    started = []
+
+    def serve(name, module, files, *command):
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, text in files.items():
+            (folder / file).write_text(text)
+        options = {"cwd": folder, "env": {"PYTHONPATH": PACKAGE_ROOT, "PATH": "/usr/bin:/bin"}}
+        subprocess.run([sys.executable, "-c", PREPARE], check=True, timeout=60, **options)
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, module, "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+        running = Running(process)
+        started.append(running)
+        port = running.wait_for(r"running on http://127\.0\.0\.1:(\d+)")[1]
+        report = asked(f"http://127.0.0.1:{port}")
+        running.end(signal.SIGINT)
+        return report
+
+    yield serve
+    for running in started:
+        if running.process.poll() is None:
+            running.process.kill()
+        running.process.wait(10)
+        running.process.stdout.close()
+
+
+def asked(url):
+    """Send every request and return the report when all of them are judged."""
+    # A connection for each: uvicorn drops one whose request raised after its answer.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=url, trust_env=False, timeout=30, limits=limits) as client:
+        for method, path, body in REQUESTS:
+            client.request(method, path, json=body)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            report = client.get("/debug/sessions").json()
+            if report["totals"]["owners"] == len(REQUESTS):
+                return report
+            assert time.monotonic() < deadline, report["routes"]
+            time.sleep(0.01)
+
+
+def told(report):
+    return sorted(
+        (
+            finding["code"],
+            finding["severity"],
+            finding["owner"]["name"],
+            finding["opened_at"]["file"],
+            finding["opened_at"]["line"],
+            finding["count"],
+        )
+        for finding in report["findings"]
+        if finding["code"] != "SW103"  # when the garbage collector runs is chance
+    )
+
+
+@pytest.mark.parametrize("key", ["as it is", "no-finally", "full"])
+def test_the_same_findings_as_with_sessionwatch_installed(served, key):
+    module = "demo_app.__main__" if key == "as it is" else "shop"
+    files = {} if key == "as it is" else {"shop.py": VARIANT.format(key=key)}
+    unchanged = served("unchanged", f"{module}:app", files, "sessionwatch", "run")
+    files["installed.py"] = INSTALLED.format(module=module)
+    installed = served("installed", "installed:app", files, "uvicorn")
+    assert told(unchanged) == told(installed)
+    assert told(unchanged) != []
+    numbers = ("opened", "closed", "committed", "rolled_back", "writes", "leaked")
+    for name in numbers:
+        assert unchanged["totals"][name] == installed["totals"][name]
