@@ -26,7 +26,7 @@ REQUESTS = (
     ("POST", "/transfer/swallowed", {}),
     ("POST", "/orders/deferred", {"reference": "six"}),
 )
-UNTIL_IT_LEAKS = REQUESTS[:3] + (REQUESTS[5],)
+UNTIL_IT_LEAKS = (*REQUESTS[:3], REQUESTS[5])
 """A session that leaks with a write would have every later write wait for SQLite's lock."""
 PREPARE = "from demo_app.__main__ import prepare_database; prepare_database()"
 INSTALLED = """\
