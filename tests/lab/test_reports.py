@@ -92,7 +92,7 @@ def test_the_picture_shows_the_response_before_the_commit(
         pytest.skip("this FastAPI commits before the response")
     late = full_run.cell("full", "commit-fails")
     assert _order(late["timeline"], "response", "commit fails")
-    said = r"could not be committed [\d.]+ (µs|ms) after the response had started"
+    said = r"The commit of session 1 failed [\d.]+ (µs|ms) after the response had started"
     assert re.search(said, reader.texts["full-in-commit-fails"])
     if not has_function_scope:
         return

@@ -59,10 +59,10 @@ def _answer(timeline: Timeline) -> str:
 
 
 _TOLD = {
-    "commit": "was committed",
-    "commit fails": "could not be committed",
-    "rollback": "was rolled back",
-    "discarded": "was discarded",
+    "commit": "The work of session {} was committed",
+    "commit fails": "The commit of session {} failed",
+    "rollback": "The work of session {} was rolled back",
+    "discarded": "The work of session {} was discarded",
 }
 
 
@@ -74,7 +74,7 @@ def _commits(timeline: Timeline) -> Iterator[str]:
             continue
         for moment in lane["moments"]:
             if moment["writes"] and moment["kind"] in _TOLD:
-                told = f"The work of session {lane['session']} {_TOLD[moment['kind']]}"
+                told = _TOLD[moment["kind"]].format(lane["session"])
                 yield told + _order(moment["at"], answered)
 
 
