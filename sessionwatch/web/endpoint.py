@@ -74,7 +74,7 @@ def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
             raise HTTPException(403, reason, headers=_NEVER_STORED)
         if token is None:
             return _html(refusal_page(reason), 403)
-        here = ".." if request.path_params else request.url.path.rpartition("/")[2]
+        here = ".." if "number" in request.path_params else request.url.path.rpartition("/")[2]
         return _html(login_page(here + LOGIN), 403)
 
     class GuardedRoute(APIRoute):
