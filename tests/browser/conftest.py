@@ -45,6 +45,25 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def serious() -> Callable[[Any], list[Any]]:
+    """Tells what axe-core finds seriously wrong with a page, with the elements."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="axe-core is not installed: pip install axe-playwright-python",
+    )
+
+    def find(page: Any) -> list[Any]:
+        return [
+            (each["id"], node["target"], node["failureSummary"])
+            for each in axe.Axe().run(page).response["violations"]
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+
+    return find
+
+
 @dataclass
 class Shop:
     """An application that leaks on request, its watch, and where it is served."""

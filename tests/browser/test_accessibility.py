@@ -6,26 +6,10 @@ import pytest
 
 from sessionwatch import Settings
 
-axe = pytest.importorskip(
-    "axe_playwright_python.sync_playwright",
-    reason="axe-core is not installed: pip install axe-playwright-python",
-)
-
-
-def serious(page):
-    """Return what is seriously wrong, with the elements."""
-    found = axe.Axe().run(page).response["violations"]
-    return [
-        (each["id"], node["target"], node["failureSummary"])
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
-
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_nothing_serious_on_the_page(shop, open_page, scheme, width):
+def test_nothing_serious_on_the_page(shop, open_page, scheme, width, serious):
     shop.get("/items/1")
     shop.leak_many(60)
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
@@ -35,7 +19,7 @@ def test_nothing_serious_on_the_page(shop, open_page, scheme, width):
     assert serious(page) == []
 
 
-def test_nothing_serious_at_the_login(open_page, expected_errors, watch_token):
+def test_nothing_serious_at_the_login(open_page, expected_errors, watch_token, serious):
     expected_errors.append("403")
     assert serious(open_page()) == []
 

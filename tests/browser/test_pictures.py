@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from .test_accessibility import serious
-
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 expect = playwright.expect
 ROOT = Path(__file__).parents[2]
@@ -22,7 +20,7 @@ def picture(shop, open_page):
 
     def open_picture(path, **options):
         shop.get(path)
-        link = open_page().locator("#findings .picture")
+        link = open_page().locator("#findings [data-severity=error] .picture")
         expect(link).to_have_attribute("href", re.compile(r"/owners/\d+$"))
         return open_page(link.get_attribute("href"), **options)
 
@@ -32,7 +30,7 @@ def picture(shop, open_page):
 def test_a_finding_leads_to_the_picture_of_its_owner(shop, open_page):
     shop.get("/items/1")
     page = open_page()
-    page.locator("#findings .picture").click()
+    page.locator("#findings [data-severity=error] .picture").click()
     page.wait_for_url(re.compile(r"/debug/sessions/owners/\d+$"))
     expect(page.locator("h1")).to_have_text("GET /items/{number}")
     expect(page.locator("svg")).to_contain_text("still out")
@@ -51,7 +49,7 @@ def test_an_open_session_leads_there_too(shop, open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_nothing_serious_with_the_picture(picture, scheme, width):
+def test_nothing_serious_with_the_picture(picture, scheme, width, serious):
     viewport = {"width": width, "height": 800}
     page = picture("/items/1", color_scheme=scheme, viewport=viewport)
     assert serious(page) == []
@@ -74,7 +72,7 @@ def report(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_shows_the_evidence_of_the_cell_that_is_chosen(browser, report, scheme):
+def test_the_report_shows_the_evidence_of_the_cell_that_is_chosen(browser, report, scheme, serious):
     page = browser.new_page(color_scheme=scheme)
     wrong = []
     page.on("console", lambda message: wrong.append(message.text))

@@ -24,6 +24,7 @@ def cell(scenario, *problems, findings=(), burst=None, out=0):
         comparisons=[],
         findings=list(findings),
         problems=problems,
+        timeline=None,
     )
 
 
