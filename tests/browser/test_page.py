@@ -67,6 +67,26 @@ def test_the_stack_opens_on_a_click_and_stays_open(shop, open_page):
     expect(stack).to_be_hidden()
 
 
+def test_nothing_moves_while_a_button_is_pressed(shop, open_page):
+    """What comes between the press and the release of the mouse is shown after the release."""
+    page = open_page()
+    page.wait_for_selector(LIVE)
+    page.evaluate("() => { disconnect(); lastArrival = Date.now() + 1e9; }")
+    arrive = """(opened) => {
+        const totals = { ...state.report.totals, opened };
+        arrived(JSON.stringify({ ...state.report, totals }), "live");
+    }"""
+    totals = page.locator("#totals")
+    page.mouse.move(5, 400)
+    page.mouse.down()
+    page.evaluate(arrive, 4711)
+    assert "4,711 opened" not in totals.inner_text()
+    page.mouse.up()
+    expect(totals).to_contain_text("4,711 opened")
+    page.evaluate(arrive, 4712)
+    assert "4,712 opened" in totals.inner_text()
+
+
 def test_filters_live_in_the_address(shop, open_page):
     shop.get("/items/1")
     shop.leak_many(3)

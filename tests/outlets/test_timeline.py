@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -286,11 +287,12 @@ def test_no_course_keeps_a_session_alive_or_an_owner_in_a_cycle(make_watch, cloc
     gc.collect()
     gc.disable()
     try:
+        seen = []
         for _ in range(3):
             with Job(watch, clock), make_session() as session:
+                seen.append(weakref.ref(session))
                 session.execute(ONE)
         del session
-        alive = [each for each in gc.get_objects() if isinstance(each, Session)]
-        assert alive == []
+        assert [reference() for reference in seen] == [None] * 3
     finally:
         gc.enable()

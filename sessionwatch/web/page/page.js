@@ -5,6 +5,7 @@
 const PAGE_ROWS = 50;
 const POLL_MILLISECONDS = 2000;
 const SILENCE_MILLISECONDS = 2500;
+const LONGEST_PRESS_MILLISECONDS = 2000;
 const SEVERITIES = ["error", "warning", "info"];
 const ROUTE_COLUMNS = [
   ["name", "Route"],
@@ -361,8 +362,23 @@ function arrived(text, how) {
   lastArrival = Date.now();
   byId("gone").hidden = true;
   say(how, how);
-  show(JSON.parse(text));
+  if (Date.now() - pressedSince < LONGEST_PRESS_MILLISECONDS) held = text;
+  else show(JSON.parse(text));
 }
+
+// Nothing moves between the press and the release of a button, so that a click hits what was meant.
+let pressedSince = -Infinity;
+let held = null;
+
+function released() {
+  pressedSince = -Infinity;
+  if (held !== null && !state.paused) show(JSON.parse(held));
+  held = null;
+}
+
+addEventListener("pointerdown", () => { pressedSince = Date.now(); }, true);
+// The click itself comes after the release.
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(released), true);
 
 function lost(reason) {
   if (state.paused) return;
