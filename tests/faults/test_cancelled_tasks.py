@@ -18,8 +18,9 @@ ONE = select(1)
 class Crowd:
     """Tasks in which sessions are used, and one that cancels others at random."""
 
-    def __init__(self, watch, truth, engine, seed):
+    def __init__(self, watch, truth, engine, tally, seed):
         self.watch = watch
+        self.tally = tally
         self.truth = truth
         self.engine = engine
         self.random = Random(seed)
@@ -70,19 +71,27 @@ class Crowd:
             await asyncio.sleep(0)
         results = await asyncio.gather(*tasks, return_exceptions=True)
         errors = {type(each) for each in results if each is not None}
+        del results
+        # SQLAlchemy closes a session in a task of its own, which goes on when ours is cancelled.
+        closing = asyncio.all_tasks() - {asyncio.current_task()}
+        if closing:
+            await asyncio.wait(closing)
+        # `pool.checkedout()` may count more, with or without a watch: what `asyncio.wait_for` of
+        # Python 3.11 is given at the moment when it is cancelled is lost to SQLAlchemy's queue.
+        del tasks, doomed
+        gc.collect()
+        assert self.tally["checkouts"] == self.tally["checkins"] > number / 2
         assert errors <= {asyncio.CancelledError}, errors
 
 
-def test_two_thousand_tasks(watch, run_async, truth, unharmed):
+def test_two_thousand_tasks(watch, run_async, make_tally, truth, unharmed):
     """On aiosqlite, whose connections a cancelled statement does not spoil."""
     crowds = []
 
     async def body(engine):
-        crowd = Crowd(watch, truth, engine, seed=1)
+        crowd = Crowd(watch, truth, engine, make_tally(engine.sync_engine), seed=1)
         crowds.append(crowd)
         await crowd.run(TASKS)
-        gc.collect()
-        assert engine.pool.checkedout() == 0
 
     run_async(body, pool_size=20, pool_timeout=60)
     ended = crowds.pop().ended
@@ -93,7 +102,7 @@ def test_two_thousand_tasks(watch, run_async, truth, unharmed):
 
 # asyncpg leaves the socket of a connection that it was cancelled in the midst of making.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_tasks_on_postgres(watch, postgres_url, truth, unharmed):
+def test_tasks_on_postgres(watch, postgres_url, make_tally, truth, unharmed):
     """A statement that is cancelled on its way has its connection thrown away."""
     pytest.importorskip("asyncpg")
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -103,11 +112,9 @@ def test_tasks_on_postgres(watch, postgres_url, truth, unharmed):
 
     async def main():
         engine = create_async_engine(url, pool_size=10, pool_timeout=60)
-        crowd = Crowd(watch, truth, engine, seed=2)
+        crowd = Crowd(watch, truth, engine, make_tally(engine.sync_engine), seed=2)
         crowds.append(crowd)
         await crowd.run(200)
-        gc.collect()
-        assert engine.pool.checkedout() == 0
         await engine.dispose()
 
     asyncio.run(main())

@@ -28,15 +28,18 @@ def compare(run_compare, make_run, project):
     return run
 
 
+def codes(cell):
+    """What was found, but for SW504: whether a request of a burst had to wait is chance."""
+    return {finding["code"] for finding in cell["findings"]} - {"SW504"}
+
+
 def assert_same(run, twin):
     yours, classic = run.variant("yours"), run.variant(twin)
     assert yours["columns"] == classic["columns"]
     assert yours["verdict"] == classic["verdict"]
     for mine, theirs in zip(yours["cells"], classic["cells"], strict=True):
         assert mine["problems"] == theirs["problems"], mine["scenario"]
-        assert {each["code"] for each in mine["findings"]} == {
-            each["code"] for each in theirs["findings"]
-        }, mine["scenario"]
+        assert codes(mine) == codes(theirs), mine["scenario"]
     assert run.report["disagreements"] == []
     assert run.report["comparisons"] == 300
 
