@@ -76,11 +76,13 @@ class Crowd:
         closing = asyncio.all_tasks() - {asyncio.current_task()}
         if closing:
             await asyncio.wait(closing)
-        # `pool.checkedout()` may count more, with or without a watch: what `asyncio.wait_for` of
-        # Python 3.11 is given at the moment when it is cancelled is lost to SQLAlchemy's queue.
+        # Every one that was checked out is back, and so may be some of which that was never told,
+        # as they were cancelled on the way. `pool.checkedout()` may count more, with or without a
+        # watch: what `asyncio.wait_for` of Python 3.11 is given at the moment when it is cancelled
+        # is lost to SQLAlchemy's queue.
         del tasks, doomed
         gc.collect()
-        assert self.tally["checkouts"] == self.tally["checkins"] > number / 2
+        assert number / 2 < self.tally["checkouts"] <= self.tally["checkins"]
         assert errors <= {asyncio.CancelledError}, errors
 
 
