@@ -46,12 +46,6 @@ _NO_SUCH_OWNER = (
     "another process."
 )
 _NEVER_STORED = {"Cache-Control": "no-store"}
-_PAGE: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
-_REFUSED: dict[str, Any] = {
-    "model": SessionWatchRefusal,
-    "content": _PAGE,
-    "description": "Not for this client.",
-}
 _NEVER_BUFFERED = {"X-Accel-Buffering": "no"}
 
 
@@ -152,8 +146,8 @@ def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
         response_model=SessionWatchReport,
         response_class=JSONResponse,
         responses={
-            200: {"content": _PAGE},
-            403: _REFUSED,
+            200: {"content": _page()},
+            403: _refused("Not for this client."),
         },
     )
     routes.add_api_route(
@@ -165,9 +159,9 @@ def router(watch: SessionWatch, path: str = DEFAULT_PATH) -> APIRouter:
         response_model=SessionWatchTimeline,
         response_class=JSONResponse,
         responses={
-            200: {"content": _PAGE},
-            403: _REFUSED,
-            404: {**_REFUSED, "description": "Nothing is known of such an owner."},
+            200: {"content": _page()},
+            403: _refused("Not for this client."),
+            404: _refused("Nothing is known of such an owner."),
         },
     )
     return routes
@@ -191,6 +185,15 @@ def mount(app: Starlette, watch: SessionWatch, path: str) -> None:
         added = [Route(path, alone, name="sessionwatch")]
         added += [Route(path + each, alone) for each in (EVENTS, LOGIN, OWNER)]
     app.router.routes[:0] = added
+
+
+def _page() -> dict[str, Any]:
+    """Describe a page for OpenAPI, anew each time: FastAPI 0.115 adds to what it is given."""
+    return {"text/html": {"schema": {"type": "string"}}}
+
+
+def _refused(description: str) -> dict[str, Any]:
+    return {"model": SessionWatchRefusal, "content": _page(), "description": description}
 
 
 async def _in_thread(read: Callable[..., _T], *arguments: Any) -> _T:
