@@ -130,6 +130,7 @@ class Ledger:
     def let_go(self, session: SessionRecord, now_ns: int) -> None:
         """Count a session of an owner that goes on as it stands, so that nobody need keep it."""
         with self._lock:
+            session.owner.sessions.pop(session, None)
             self._dropped["owner_sessions"] += 1
             if session.closed_ns and session.transaction is None:
                 self._fold(session, now_ns)
@@ -137,18 +138,22 @@ class Ledger:
                 self._count_as_it_stands(session, now_ns)
 
     def settle(self, session: SessionRecord, now_ns: int) -> None:
-        """Add a session that was closed, or is gone, after its owner had ended."""
+        """Add a session that was closed, or is gone, and that its owner need not keep any more."""
         with self._lock:
+            session.owner.sessions.pop(session, None)
             self._unsettled.pop(session, None)
             if not session.folded:
                 self._fold(session, now_ns)
 
-    def settle_hold(self, hold: ConnectionHold, now_ns: int) -> None:
-        """Add a connection without a session that came back after its owner had ended."""
+    def settle_hold(self, hold: ConnectionHold, now_ns: int) -> bool:
+        """Add a connection without a session that came back, unless that was done before."""
         with self._lock:
+            if hold.owner.holds.pop(hold, _GONE) is _GONE:
+                return False
             self._unsettled_holds.pop(hold, None)
             self._count_no_more(hold)
             self._route(hold.owner.label).counts.add(hold.counts(now_ns))
+            return True
 
     def reopen(self, session: SessionRecord, now_ns: int) -> None:
         """Take a settled session back out of the totals, as it is in use again."""
@@ -162,6 +167,8 @@ class Ledger:
                 session.closed_ns = 0
                 if session.owner.judged:
                     self._keep_unsettled(session, now_ns)
+            if not session.owner.judged:
+                session.owner.sessions[session] = None
 
     def add(self, finding: Finding) -> FindingEntry | None:
         """Keep a finding, or count it with those that are the same; None when there is no room."""

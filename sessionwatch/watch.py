@@ -279,7 +279,6 @@ class SessionWatch:
         elif owner.ended_ns:
             self._judge_when_settled(owner)
         elif owner is not self.process_owner and session.nothing_lost:
-            owner.sessions.pop(session, None)
             self._ledger.settle(session, self.clock())
 
     def session_reopened(self, session: SessionRecord) -> None:
@@ -287,10 +286,8 @@ class SessionWatch:
         self._ledger.reopen(session, self.clock())
         if session.owner.judged:
             self._await_collection(session)
-        else:
-            session.owner.sessions[session] = None
-            if session.owner.crowded:
-                self.crowded(session.owner)
+        elif session.owner.crowded:
+            self.crowded(session.owner)
 
     def crowded(self, owner: Owner) -> None:
         """Let go of the oldest of an owner's very many sessions, where there is no room for all."""
@@ -300,7 +297,6 @@ class SessionWatch:
             self._judge_collected()
         while len(owner.sessions) > most:
             oldest = next(iter(owner.sessions))
-            del owner.sessions[oldest]
             self._ledger.let_go(oldest, self.clock())
             if not oldest.folded:
                 self._await_collection(oldest)
@@ -367,7 +363,7 @@ class SessionWatch:
 
     def _judge_owner(self, owner: Owner) -> None:
         now_ns = self.clock()
-        for session in owner.sessions:
+        for session in list(owner.sessions):
             if session.is_gone():
                 session.end_collected(now_ns)
             elif not session.closed_ns:
@@ -382,7 +378,7 @@ class SessionWatch:
     def _sum_up(self, owner: Owner, now_ns: int) -> None:
         self._ledger.keep_course(owner)
         self._ledger.end(owner, now_ns)
-        for session in owner.sessions:
+        for session in list(owner.sessions):
             if not session.closed_ns:
                 self._await_collection(session)
         owner.sessions.clear()
@@ -453,7 +449,6 @@ class SessionWatch:
         followed = owner is not self.process_owner and not owner.judged and not let_go
         if session.folded or followed:
             return
-        owner.sessions.pop(session, None)
         self._ledger.settle(session, now_ns)
         if session.reported is None:
             self._report(sw103.check_session(session))
@@ -464,9 +459,7 @@ class SessionWatch:
         done_with = (
             owner is self.process_owner or owner.judged or len(owner.holds) > MANY_OF_ONE_OWNER
         )
-        if done_with and hold in owner.holds:
-            del owner.holds[hold]
-            self._ledger.settle_hold(hold, self.clock())
+        if done_with and self._ledger.settle_hold(hold, self.clock()):
             if hold.reported is None:
                 self._report(sw103.check_connection(hold))
             self._note_return(hold)

@@ -253,3 +253,75 @@ def test_many_threads_lose_no_count(watch, seen, make_engine):
     }
     assert seen.totals["owners"] == 150
     assert watch.active_owners() == 0
+
+
+class LockWithSpectator:
+    """A lock that counts all there is, as another thread may, whenever somebody wants it."""
+
+    def __init__(self, watch):
+        self._watch = watch
+        self._lock = threading.RLock()
+        self._looks = False
+        self.counted = []
+
+    def __enter__(self):
+        if not self._looks:
+            self._looks = True
+            try:
+                routes = self._watch._ledger.routes(self._watch.clock(), self._watch.process_owner)
+                self.counted.append(tuple(_opened_and_checked_out(routes)))
+            finally:
+                self._looks = False
+        return self._lock.__enter__()
+
+    def __exit__(self, *exception):
+        self._lock.__exit__(*exception)
+
+
+def _opened_and_checked_out(routes):
+    for name in ("opened", "checkouts"):
+        yield sum(getattr(route.counts, name) for route in routes.values())
+
+
+def test_session_is_counted_at_every_moment_while_it_is_summed_up(watch, make_session):
+    """Of the process, whose sessions are never judged as a whole; taken by the collector."""
+    session = make_session()
+    session.execute(ONE)
+    session.info["cycle"] = session
+    lock = watch._ledger._lock = LockWithSpectator(watch)
+    del session
+    gc.collect()
+    watch.snapshot()
+    assert set(lock.counted) == {(1, 1)}
+
+
+def test_connection_is_counted_at_every_moment_while_it_is_summed_up(watch, engine):
+    connection = engine.connect()
+    lock = watch._ledger._lock = LockWithSpectator(watch)
+    connection.close()
+    watch.snapshot()
+    assert set(lock.counted) == {(0, 1)}
+
+
+def test_session_is_counted_at_every_moment_while_it_is_used_again(watch, make_session):
+    session = make_session()
+    with watch.owner("job"):
+        session.execute(ONE)
+        session.close()
+    watch.snapshot()
+    lock = watch._ledger._lock = LockWithSpectator(watch)
+    session.execute(ONE)
+    session.close()
+    assert {opened for opened, _ in lock.counted} <= {1}
+
+
+def test_sessions_over_the_bound_are_counted_at_every_moment(make_watch, make_session):
+    watch = make_watch(Settings(max_owner_sessions=1, log_findings=False))
+    with watch.owner("job"):
+        first = make_session()
+        lock = watch._ledger._lock = LockWithSpectator(watch)
+        second = make_session()
+    assert {opened for opened, _ in lock.counted} <= {1, 2}
+    assert [opened for opened, _ in lock.counted] == sorted(opened for opened, _ in lock.counted)
+    first.close()
+    second.close()
