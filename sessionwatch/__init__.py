@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from sessionwatch.rules.rule import Finding, Severity
     from sessionwatch.settings import Settings
     from sessionwatch.snapshot import Snapshot
+    from sessionwatch.testing.errors import LeakError
+    from sessionwatch.testing.no_leaks import no_leaks
     from sessionwatch.watch import SessionWatch
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Finding",
+    "LeakError",
     "Owner",
     "SessionRecord",
     "SessionWatch",
@@ -27,10 +30,12 @@ __all__ = [
     "Snapshot",
     "allow",
     "install",
+    "no_leaks",
 ]
 
 _MODULES = {
     "Finding": "rules.rule",
+    "LeakError": "testing.errors",
     "Owner": "records.owner",
     "SessionRecord": "records.session",
     "SessionWatch": "watch",
@@ -40,6 +45,7 @@ _MODULES = {
     "Snapshot": "snapshot",
     "allow": "allowances",
     "install": "installation",
+    "no_leaks": "testing.no_leaks",
 }
 
 

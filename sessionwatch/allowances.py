@@ -7,8 +7,7 @@ from typing import Any, Self, TypeVar
 
 from sessionwatch.instruments.attribution import current_owner
 from sessionwatch.instruments.routes import ALLOWED_ATTRIBUTE, allowed_by
-from sessionwatch.rules.catalog import CATALOG
-from sessionwatch.rules.lookup import nearest
+from sessionwatch.rules.codes import require_codes
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -22,13 +21,9 @@ class allow:  # noqa: N801
     """
 
     def __init__(self, *codes: str) -> None:
-        for code in codes:
-            if code not in CATALOG:
-                known = nearest(code, CATALOG)
-                raise ValueError(f"there is no finding {code!r}; did you mean {known!r}?")
         if not codes:
             raise ValueError('name the findings that are meant: allow("SW201")')
-        self.codes = frozenset(codes)
+        self.codes = require_codes(codes)
 
     def __call__(self, endpoint: _Endpoint) -> _Endpoint:
         """Mark a route's function, and return that very function."""

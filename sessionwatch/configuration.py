@@ -7,18 +7,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sessionwatch.setting_values import SettingsError, parsed
+from sessionwatch.setting_values import TOOL_KINDS, SettingsError, checked, parsed
 
 PREFIX = "SESSIONWATCH_"
 Found = tuple[str, Any, str]
 """A setting's name, its value as it was found, and where."""
 
 
-def settings_of_project() -> Iterator[Found]:
-    """Read `[tool.sessionwatch]` of the nearest pyproject.toml from the working directory up.
+def settings_found() -> Iterator[Found]:
+    """Read the settings of a watch in `[tool.sessionwatch]`, then those in the environment.
 
-    Raises `SettingsError` for a file or table that can't be read.
+    The file is the nearest pyproject.toml from the working directory up; a variable's name begins
+    with SESSIONWATCH_. Raises `SettingsError` for a file, table or variable that can't be read.
     """
+    return (found for found in _all_found() if found[0] not in TOOL_KINDS)
+
+
+def tool_setting(name: str) -> tuple[Any, str] | None:
+    """Return what is set for a tool of ours, of TOOL_KINDS, and where; raise `SettingsError`."""
+    last = None
+    for each, value, place in _all_found():
+        if each == name:
+            last = checked(name, value, place), place
+    return last
+
+
+def _all_found() -> Iterator[Found]:
+    yield from _found_in_project()
+    yield from _found_in_environment()
+
+
+def _found_in_project() -> Iterator[Found]:
     path = _nearest_pyproject()
     if path is None:
         return
@@ -34,8 +53,7 @@ def settings_of_project() -> Iterator[Found]:
         yield name, value, place
 
 
-def settings_of_environment() -> Iterator[Found]:
-    """Read every variable that begins with SESSIONWATCH_, and raise `SettingsError` likewise."""
+def _found_in_environment() -> Iterator[Found]:
     for variable, text in os.environ.items():
         if variable.startswith(PREFIX):
             name = variable.removeprefix(PREFIX).lower()

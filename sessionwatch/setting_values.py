@@ -12,6 +12,9 @@ from sessionwatch.records.redaction import REDACTABLE
 from sessionwatch.rules.catalog import CATALOG
 from sessionwatch.rules.lookup import nearest
 
+LEVELS = ("off", "warn", "error")
+"""What the pytest plugin may do about findings."""
+
 
 class SettingsError(ValueError):
     """A setting that is wrong: one line says which, what is right, and where it stands."""
@@ -47,9 +50,10 @@ def parsed(name: str, text: str, place: str) -> Any:
 
 def kind_of(name: str) -> Kind:
     """Return the kind of a setting; raise `SettingsError` for an unknown name."""
-    if name not in KINDS:
-        raise SettingsError(f"unknown setting {name!r}; did you mean {nearest(name, KINDS)!r}?")
-    return KINDS[name]
+    kinds = KINDS | TOOL_KINDS
+    if name not in kinds:
+        raise SettingsError(f"unknown setting {name!r}; did you mean {nearest(name, kinds)!r}?")
+    return kinds[name]
 
 
 def _capture(name: str, value: Any) -> str:
@@ -62,6 +66,24 @@ def _timelines(name: str, value: Any) -> str:
     if value not in TIMELINES:
         raise SettingsError(f"{name} is {value!r}; use one of {', '.join(TIMELINES)}")
     return str(value)
+
+
+def _level(name: str, value: Any) -> str:
+    if not isinstance(value, str) or value not in LEVELS:
+        raise SettingsError(f"{name} is {value!r}; use one of {', '.join(LEVELS)}")
+    return value
+
+
+def _path(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{name} is {value!r}; use the path of a file")
+    return value
+
+
+def _patterns(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise SettingsError(f"{name} is {value!r}; use a list of paths or patterns")
+    return tuple(value)
 
 
 def _boolean(name: str, value: Any) -> bool:
@@ -224,3 +246,11 @@ KINDS = {
     "redact": Kind(_parts, _parse_names),
 }
 """The kind of every field of `Settings`."""
+
+TOOL_KINDS = {
+    "pytest": Kind(_level, str.strip),
+    "report": Kind(_path, str),
+    "baseline": Kind(_path, str),
+    "exclude": Kind(_patterns, _parse_names),
+}
+"""What stands beside them and is no field: the pytest plugin and `lint` ask for it."""

@@ -81,15 +81,11 @@ class Settings:
 
         Raises `SettingsError` naming the file, variable or keyword that is wrong.
         """
-        from sessionwatch.configuration import settings_of_environment, settings_of_project
+        from sessionwatch.configuration import settings_found
 
         keywords = [(name, value, KEYWORD) for name, value in overrides.items()]
         values, sources = {}, {}
-        for name, value, place in (
-            *settings_of_project(),
-            *settings_of_environment(),
-            *keywords,
-        ):
+        for name, value, place in (*settings_found(), *keywords):
             values[name] = checked(name, value, place)
             sources[name] = place
         settings = cls(**values)

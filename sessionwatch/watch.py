@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.courses import ALL, Course
-from sessionwatch.instruments.attribution import current_owner, running_task
+from sessionwatch.instruments.attribution import adopt, current_owner, running_task
 from sessionwatch.instruments.blocking import NEVER_NS
 from sessionwatch.instruments.detached import error_left
 from sessionwatch.instruments.holds import pool_records, pools_now
@@ -80,6 +80,7 @@ class SessionWatch:
         self.loop_blocked_ns = NEVER_NS if blocked is None else round(blocked * 1e9)
         self.watches_outbound = "SW304" in (*self.settings.select, *self.settings.extend_select)
         self.engines_made: dict[str, Stack] = {}
+        self.redact = self.settings.redact
         self._redacting = _redacting_as(self.settings)
         self.many_sessions = min(MANY_OF_ONE_OWNER, self.settings.max_owner_sessions)
         self.most_transactions = self.settings.max_transactions
@@ -157,6 +158,7 @@ class SessionWatch:
         """Make `owner` the one that sessions belong to; returns the token to reset it with."""
         token = current_owner.set(owner)
         try:
+            adopt(owner, token.old_value)
             self._ledger.begin(owner)
             owner.task = running_task()
         except Exception:  # noqa: BLE001
@@ -167,6 +169,8 @@ class SessionWatch:
         """Judge an owner, as soon as the child tasks that hold its sessions are done."""
         try:
             owner.end(self.clock())
+            if owner.parent is not None:
+                owner.parent.child_ended(owner)
             if self._draws_all or not owner.uneventful:
                 self._judge_when_settled(owner)
                 return
@@ -176,6 +180,16 @@ class SessionWatch:
                 self._judge_collected()
         except Exception:  # noqa: BLE001
             self.hook_failed("end_owner")
+            self._give_up(owner)
+
+    def judge(self, owner: Owner) -> None:
+        """Judge an owner that has ended at once, whoever still uses its sessions."""
+        try:
+            if not owner.judged:
+                self._child_tasks.forget(owner)
+                self._judge_owner(owner)
+        except Exception:  # noqa: BLE001
+            self.hook_failed("judge")
             self._give_up(owner)
 
     def active_owners(self) -> int:
@@ -503,6 +517,7 @@ class SessionWatch:
             return
         if not self._selection.reports(finding.code, finding.owner.label):
             return
+        (finding.owner.parent or finding.owner).found(finding)
         entry = self._ledger.add(finding)
         if self.settings.log_findings:
             self._log(finding, entry)

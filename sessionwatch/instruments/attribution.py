@@ -14,6 +14,7 @@ from typing import Any
 
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.recorder import Recorder
+from sessionwatch.records.stand_in import StandIn
 
 current_owner: ContextVar[Owner | None] = ContextVar("sessionwatch_owner", default=None)
 """The request or job that this task or thread works for."""
@@ -24,6 +25,7 @@ Worker = int | weakref.ref[Task[Any]]
 OWN_TASK: Worker = 0
 
 _running: list[Recorder] = []
+_standing: list[StandIn] = []
 _lock = threading.Lock()
 
 
@@ -75,9 +77,33 @@ def owner_now() -> Owner | None:
     if owner is not None:
         return owner
     try:
-        return _running[-1].process_owner
+        newest = _running[-1]
+        if _standing and _standing[-1].stands_for(newest):
+            return _standing[-1]
+        return newest.process_owner
     except IndexError:
         return None
+
+
+def stand_in(owner: StandIn) -> None:
+    """Have what would be the process's belong to a test or fixture, in every thread."""
+    _standing.append(owner)
+
+
+def step_down(owner: StandIn) -> None:
+    """End what `stand_in` began, if it has not ended."""
+    if owner in _standing:
+        _standing.remove(owner)
+
+
+def adopt(owner: Owner, outer: object) -> None:
+    """Tell the test or block inside which an owner begins; `outer` was the current owner."""
+    if not isinstance(outer, Owner):
+        outer = _standing[-1] if _standing else None
+    parent = outer if isinstance(outer, StandIn) or outer is None else outer.parent
+    if parent is not None:
+        owner.parent = parent
+        parent.child_began(owner)
 
 
 def guarded(hook: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,8 +28,8 @@ def markdown_report(report: Report) -> str:
         "",
         *(line for variant in shown_variants(report) for line in _worst(variant)),
         agreement(report),
-        *(_text(f"- {cell}: {'; '.join(words)}") for cell, words in disagreements(report).items()),
-        *(f"- {_text(words)}" for words in unstable(report)),
+        *(text(f"- {cell}: {'; '.join(words)}") for cell, words in disagreements(report).items()),
+        *(f"- {text(words)}" for words in unstable(report)),
     ]
     if fail_on(report):
         lines += ["", f"**{fail_on(report)}**"]
@@ -37,15 +37,16 @@ def markdown_report(report: Report) -> str:
 
 
 def _table(report: Report) -> Iterator[str]:
-    yield _row("get_db", *COLUMNS.values(), "verdict")
-    yield _row("---", *("--:" for _ in COLUMNS), "---")
+    yield row("get_db", *COLUMNS.values(), "verdict")
+    yield row("---", *("--:" for _ in COLUMNS), "---")
     for variant in report["variants"]:
         numbers = (variant["columns"][key] for key in COLUMNS)
         shown = ("-" if number is None else str(number) for number in numbers)
-        yield _row(f"`{variant['key']}`", *shown, _text(variant["verdict"]))
+        yield row(f"`{variant['key']}`", *shown, text(variant["verdict"]))
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """Return a row of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -58,12 +59,12 @@ def _worst(variant: Variant) -> Iterator[str]:
     code = f"{finding['code']} {finding['name']} ({finding['severity']})"
     yield f"<details><summary><code>{variant['key']}</code>: {code} in {scenarios}</summary>"
     yield ""
-    yield _text(finding["message"])
+    yield text(finding["message"])
     yield ""
-    yield f"Fix: {_text(finding['fix'], code=True)}"
+    yield f"Fix: {text(finding['fix'], code=True)}"
     if variant["fault"]:
         yield ""
-        yield f"Line {variant['fault']}: {_text(variant['fault_reason'])}"
+        yield f"Line {variant['fault']}: {text(variant['fault_reason'])}"
         yield ""
         fence = _fence(variant["source"])
         yield f"{fence}python"
@@ -84,11 +85,11 @@ def _fence(source: str) -> str:
 _SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\*_[]<>|#~"} | {"\n": " ", "\r": " "})
 
 
-def _text(text: str, *, code: bool = False) -> str:
+def text(plain: str, *, code: bool = False) -> str:
     """Return a text that Markdown shows as it is; with `code`, what is in backquotes stays so."""
     if not code:
-        return text.translate(_SPECIAL).replace("`", "\\`")
-    parts = text.split("`")
+        return plain.translate(_SPECIAL).replace("`", "\\`")
+    parts = plain.split("`")
     return "`".join(
         part if index % 2 else part.translate(_SPECIAL) for index, part in enumerate(parts)
     )

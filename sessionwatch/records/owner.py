@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sessionwatch.records.pool import PoolRecord
     from sessionwatch.records.recorder import Recorder
     from sessionwatch.records.session import SessionRecord
+    from sessionwatch.records.stand_in import StandIn
     from sessionwatch.records.transaction import TransactionRecord
 
 
@@ -67,6 +68,7 @@ class Owner:
         "kind",
         "name",
         "number",
+        "parent",
         "pins",
         "recorder",
         "response_completed_ns",
@@ -98,6 +100,8 @@ class Owner:
         self.waited_for: PoolRecord | None = None
         self.endpoint: CodeType | None = None
         self.allowed = NOTHING_ALLOWED
+        self.parent: StandIn | None = None
+        """The test inside which a request or job ran."""
 
     @property
     def label(self) -> str:
@@ -109,6 +113,9 @@ class Owner:
                 self.route = self.name
                 self.recorder.hook_failed("locate")
         return self.route or self.name
+
+    def found(self, finding: Any) -> None:
+        """Take a finding of its own; what stands in for the process keeps it."""
 
     def pin(self, pin: Pin) -> None:
         """Keep a finding to be drawn, as long as there are not too many."""

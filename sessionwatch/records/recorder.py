@@ -46,6 +46,9 @@ class Recorder(Protocol):
     most_transactions: int
     """How many root transactions with writes are kept of a session."""
 
+    redact: tuple[str, ...]
+    """What is kept out of texts, of REDACTABLE."""
+
     @property
     def only(self) -> Narrowing | None:
         """Which sessions and pools are recorded; None means all."""
@@ -61,6 +64,9 @@ class Recorder(Protocol):
 
     def session_opened_late(self, session: SessionRecord) -> None:
         """Take a session that was opened after its owner had been judged."""
+
+    def judge(self, owner: Owner) -> None:
+        """Judge an owner that has ended, whoever still uses its sessions."""
 
     def active_owners(self) -> int:
         """Return how many owners are under way."""

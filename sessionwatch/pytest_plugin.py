@@ -1,0 +1,130 @@
+"""The pytest plugin: off until asked for, and then it fails the test that leaks.
+
+This module is imported by every run of pytest, so it imports the rest only when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from sessionwatch.testing.handle import TestHandle
+
+_handles = pytest.StashKey["TestHandle"]()
+_LISTS = "codes, or what they begin with, with commas between"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options; `--sessionwatch` takes no value but its own, as a path may follow."""
+    group = parser.getgroup("sessionwatch", "sessionwatch: tests that leak database sessions")
+    group.addoption(
+        "--sessionwatch",
+        action="store_const",
+        const="error",
+        help="fail each test that leaks a SQLAlchemy session, with the line that opened it",
+    )
+    for level, does in (
+        ("error", "the same as --sessionwatch"),
+        ("warn", "tell of leaks in the summary and fail no test"),
+        ("off", "do nothing, whatever a file says"),
+    ):
+        group.addoption(
+            f"--sessionwatch={level}",
+            action="store_const",
+            const=level,
+            dest="sessionwatch",
+            help=does,
+        )
+    group.addoption("--sessionwatch-select", metavar="CODES", help=f"report these: {_LISTS}")
+    group.addoption("--sessionwatch-ignore", metavar="CODES", help=f"leave these out: {_LISTS}")
+    group.addoption(
+        "--sessionwatch-report",
+        metavar="PATH",
+        help="write the findings as .json, .sarif, .xml (JUnit) or .md; `github` annotates",
+    )
+    group.addoption(
+        "--sessionwatch-baseline", metavar="FILE", help="tolerate the findings that FILE knows"
+    )
+    group.addoption(
+        "--sessionwatch-write-baseline",
+        action="store_true",
+        help="write what is found now into that file, and fail for none of it",
+    )
+    parser.addini("sessionwatch", "off, warn or error", default="")
+    for name in ("select", "ignore", "report", "baseline"):
+        parser.addini(f"sessionwatch_{name}", f"as --sessionwatch-{name}", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and begin if asked for; raise `UsageError` for what is wrong."""
+    config.addinivalue_line(
+        "markers", "sessionwatch(allow=[...]): codes that are meant in this test, such as SW101"
+    )
+    if not _may_be_asked_for(config):
+        return
+    from sessionwatch.testing.baseline import BaselineError
+    from sessionwatch.testing.options import OFF, Options
+    from sessionwatch.testing.run import Run
+
+    try:
+        options = Options.of(config)
+        if options.level != OFF:
+            config.pluginmanager.register(Run(config, options), "sessionwatch-run")
+    except (ValueError, BaselineError) as error:
+        raise pytest.UsageError(f"sessionwatch: {error}") from None
+
+
+def _may_be_asked_for(config: pytest.Config) -> bool:
+    """Whether it is worth to look into files, for which nearly everything has to be imported."""
+    import os
+    from pathlib import Path
+
+    asked = config.getoption("sessionwatch") or config.getini("sessionwatch")
+    if asked or "SESSIONWATCH_PYTEST" in os.environ:
+        return True
+    here = Path.cwd()
+    return any(_names_us(folder / "pyproject.toml") for folder in (here, *here.parents))
+
+
+def _names_us(file: Any) -> bool:
+    try:
+        return "tool.sessionwatch" in file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+@pytest.fixture
+def sessionwatch(request: pytest.FixtureRequest) -> Iterator[TestHandle]:
+    """The sessions, findings and counts of this test, and `assert_clean()`.
+
+    Without `--sessionwatch` it watches just this test, from the fixture on, and fails nothing by
+    itself.
+    """
+    from sessionwatch.testing.handle import TestHandle
+    from sessionwatch.testing.suite import TEST, Suite, suite_settings
+
+    run = request.config.pluginmanager.get_plugin("sessionwatch-run")
+    if run is not None:
+        handle = request.node.stash[_handles] = TestHandle(run.owner_of(request.node))
+        yield handle
+        return
+    suite = Suite(suite_settings())
+    suite.start()
+    owner = suite.begin(TEST, request.node.nodeid)
+    try:
+        handle = request.node.stash[_handles] = TestHandle(owner)
+        yield handle
+        suite.end(owner)
+    finally:
+        suite.stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Tell the fixture that all fixtures are set up."""
+    handle = item.stash.get(_handles, None)
+    if handle is not None:
+        handle.fixtures_are_set_up()

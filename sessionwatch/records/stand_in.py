@@ -1,0 +1,111 @@
+"""Who stands in for the process: a test, a fixture, or a block that is to leave nothing open."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sessionwatch.records.counts import Counts
+from sessionwatch.records.owner import Owner
+
+if TYPE_CHECKING:
+    from sessionwatch.records.connection import ConnectionHold
+    from sessionwatch.records.recorder import Recorder
+    from sessionwatch.records.session import SessionRecord
+
+_OF_WORK = "SW2"
+"""What these codes tell of is a test's own business: it writes in order to throw it away."""
+
+
+class StandIn(Owner):
+    """An owner that takes what nobody else owns, with the requests and jobs that run inside.
+
+    What happens in a thread that was there before is not its own: that may work for anybody.
+    """
+
+    __slots__ = (
+        "bystanders",
+        "children",
+        "ended_holds",
+        "ended_sessions",
+        "findings",
+        "permitted",
+        "permitted_and_found",
+    )
+
+    def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
+        super().__init__(kind, name, recorder, started_ns)
+        here = threading.current_thread()
+        self.bystanders = {each for each in threading.enumerate() if each is not here}
+        self.children: dict[Owner, None] = {}
+        self.ended_sessions: list[SessionRecord] = []
+        self.ended_holds: list[ConnectionHold] = []
+        self.findings: list[Any] = []
+        """What was found of it and its children, and is not permitted."""
+        self.permitted: frozenset[str] = frozenset()
+        """The codes of what may be found of it and its children."""
+        self.permitted_and_found: set[str] = set()
+
+    def stands_for(self, recorder: Recorder) -> bool:
+        """Whether what a watch sees in this thread belongs to it."""
+        if recorder is not self.recorder:
+            return False
+        return not self.bystanders or threading.current_thread() not in self.bystanders
+
+    def child_began(self, owner: Owner) -> None:
+        """Note a request or job that runs inside."""
+        self.children[owner] = None
+
+    def child_ended(self, owner: Owner) -> None:
+        """Keep what a request or job has used, which it lets go of when it has been judged."""
+        self.ended_sessions += owner.sessions
+        self.ended_holds += owner.holds
+
+    def found(self, finding: Any) -> None:
+        """Take a finding of its own, or of a request or job that ran inside."""
+        code = finding.code
+        if self.judged:
+            self.recorder.process_owner.found(finding)  # too late for the test's own verdict
+            return
+        if code in self.permitted:
+            self.permitted_and_found.add(code)
+        elif finding.owner is not self or not code.startswith(_OF_WORK):
+            self.findings.append(finding)
+
+    def used_sessions(self) -> list[SessionRecord]:
+        """Return every session that was opened inside so far."""
+        own = [session for owner in self._under_way() for session in list(owner.sessions)]
+        return self.ended_sessions + own
+
+    def used_holds(self) -> list[ConnectionHold]:
+        """Return every connection that was checked out inside and that no session had."""
+        own = [hold for owner in self._under_way() for hold in list(owner.holds)]
+        return self.ended_holds + own
+
+    def counts(self, now_ns: int) -> Counts:
+        """Return the numbers of all of them."""
+        counts = Counts()
+        for session in self.used_sessions():
+            session.add_to(counts, now_ns)
+        for hold in self.used_holds():
+            counts.add(hold.counts(now_ns))
+        return counts
+
+    @property
+    def leaves_connections_out(self) -> bool:
+        """Whether a connection is out now that was checked out inside."""
+        return any(session.connections_out() for session in self.used_sessions()) or any(
+            not hold.returned_ns for hold in self.used_holds()
+        )
+
+    def judge_all(self, now_ns: int) -> None:
+        """End, and judge with those requests and jobs whose child tasks are not done yet."""
+        for child in list(self.children):
+            if child.ended_ns:
+                child.recorder.judge(child)
+        self.end(now_ns)
+        self.child_ended(self)
+        self.recorder.judge(self)
+
+    def _under_way(self) -> list[Owner]:
+        return [owner for owner in (self, *self.children) if not owner.ended_ns]

@@ -1,0 +1,1 @@
+"""Test suites that fail when a session leaks: what the pytest plugin is made of."""

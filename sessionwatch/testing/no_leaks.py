@@ -1,0 +1,87 @@
+"""A block or function that is to leave nothing open, in any program or test."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import inspect
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from sessionwatch.instruments.attribution import current_owner
+from sessionwatch.records.stand_in import StandIn
+from sessionwatch.rules.codes import require_codes
+from sessionwatch.settings import Settings
+from sessionwatch.testing.handle import TestHandle, raise_for
+from sessionwatch.testing.suite import suite_settings
+from sessionwatch.watch import SessionWatch
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class no_leaks:  # noqa: N801
+    """Raises `LeakError` when the code inside leaks a session or does other harm to one.
+
+    `with no_leaks():` and `async with no_leaks():` watch a block, and give what `TestHandle`
+    offers; `@no_leaks()` watches each call of a function, sync or async. What belongs to the block
+    is what its own task or thread opens, with the tasks and requests that it starts. An exception
+    of the block's own goes out as it is. `allow` names codes that are meant. Raises `ValueError`
+    for a code that does not exist, `SettingsError` as `Settings.load` does.
+    """
+
+    def __init__(self, *, allow: tuple[str, ...] = (), settings: Settings | None = None) -> None:
+        self._allow = require_codes(allow)
+        self._settings = settings
+        self._watch: SessionWatch | None = None
+
+    def __call__(self, function: _Function) -> _Function:
+        """Return a function that does the same, each call in a block of its own."""
+        options: dict[str, Any] = {"allow": tuple(self._allow), "settings": self._settings}
+
+        @functools.wraps(function)
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            with no_leaks(**options)._named(function):
+                return function(*arguments, **keywords)
+
+        @functools.wraps(function)
+        async def call_async(*arguments: Any, **keywords: Any) -> Any:
+            async with no_leaks(**options)._named(function):
+                return await function(*arguments, **keywords)
+
+        is_async = inspect.iscoroutinefunction(function)
+        return call_async if is_async else call  # type: ignore[return-value]
+
+    _name = "the block"
+
+    def _named(self, function: Callable[..., Any]) -> Self:
+        self._name = getattr(function, "__qualname__", repr(function))
+        return self
+
+    def __enter__(self) -> TestHandle:
+        if self._watch is not None:
+            raise RuntimeError("this no_leaks() is in use: make another for the inner block")
+        watch = self._watch = SessionWatch(self._settings or suite_settings()).start()
+        self._owner = StandIn("block", self._name, watch, watch.clock())
+        self._owner.permitted = self._allow
+        self._token = current_owner.set(self._owner)
+        return TestHandle(self._owner)
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        watch, owner = self._watch, self._owner
+        assert watch is not None
+        try:
+            current_owner.reset(self._token)
+            if owner.leaves_connections_out:
+                gc.collect()
+            owner.judge_all(watch.clock())
+        finally:
+            self._watch = None
+            watch.stop()
+        if error is None:
+            raise_for(owner.findings, "is not clean", owner)
+
+    async def __aenter__(self) -> TestHandle:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self.__exit__(kind, error, traceback)

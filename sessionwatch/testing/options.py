@@ -1,0 +1,65 @@
+"""What was asked of the plugin: on the command line, in pytest's own file, or in pyproject.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sessionwatch.configuration import tool_setting
+from sessionwatch.outlets.findings_report import check_target
+from sessionwatch.setting_values import LEVELS
+from sessionwatch.settings import Settings
+from sessionwatch.testing.suite import suite_settings
+
+OFF, WARN, ERROR = LEVELS
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line goes before pytest's file, and that before ours and the environment."""
+
+    level: str
+    select: str
+    ignore: str
+    report: str | None
+    baseline: str | None
+    writes_baseline: bool
+
+    @classmethod
+    def of(cls, config: Any) -> Options:
+        """Read pytest's configuration; raise `ValueError` with one line for what is wrong."""
+        level = _asked(config, "sessionwatch", "pytest") or OFF
+        if level not in LEVELS:
+            raise ValueError(f"sessionwatch is {level!r}; use one of {', '.join(LEVELS)}")
+        options = cls(
+            level,
+            config.getoption("sessionwatch_select") or config.getini("sessionwatch_select"),
+            config.getoption("sessionwatch_ignore") or config.getini("sessionwatch_ignore"),
+            _asked(config, "sessionwatch_report", "report"),
+            _asked(config, "sessionwatch_baseline", "baseline"),
+            bool(config.getoption("sessionwatch_write_baseline")),
+        )
+        if options.writes_baseline and options.baseline is None:
+            raise ValueError(
+                "--sessionwatch-write-baseline needs --sessionwatch-baseline=FILE to write to"
+            )
+        if options.report is not None:
+            check_target(options.report, "--sessionwatch-report")
+        return options
+
+    def settings(self) -> Settings:
+        """Return the settings of the suite's watch; raise `SettingsError`."""
+        given = {"select": self.select, "ignore": self.ignore}
+        return suite_settings(**{name: _codes(text) for name, text in given.items() if text})
+
+
+def _asked(config: Any, option: str, setting: str) -> str | None:
+    found = config.getoption(option) or config.getini(option)
+    if not found:
+        set_for_us = tool_setting(setting)
+        found = set_for_us[0] if set_for_us is not None else None
+    return found or None
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())

@@ -1,0 +1,218 @@
+"""One run of pytest with sessionwatch: which hook begins and ends whom, and who fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sessionwatch.outlets.findings_report import report
+from sessionwatch.records.stand_in import StandIn
+from sessionwatch.rules.codes import require_codes
+from sessionwatch.testing.baseline import read_baseline, write_baseline
+from sessionwatch.testing.handle import failure_text
+from sessionwatch.testing.options import ERROR, Options
+from sessionwatch.testing.suite import FIXTURE, TEST, Suite
+from sessionwatch.testing.summary import Summary, lines
+from sessionwatch.testing.verdict import Verdict, judge
+
+_owners = pytest.StashKey[StandIn]()
+_verdicts = pytest.StashKey[Verdict]()
+_failed = pytest.StashKey[bool]()
+_ATTRIBUTE = "sessionwatch"
+"""Where a report carries its test's verdict, from a worker or a forked child too."""
+
+
+class Run:
+    """The plugin that is registered when sessionwatch is asked for.
+
+    Every verdict travels with the report of its test's teardown, and those of fixtures of many
+    tests with the end of their process, so that xdist's controller and pytest-forked's parent come
+    to know what a plain run does.
+    """
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self._config = config
+        self._options = options
+        self._is_worker = hasattr(config, "workerinput")
+        self._baseline: dict[str, dict[str, str]] = {}
+        if options.baseline is not None and not options.writes_baseline:
+            self._baseline = read_baseline(options.baseline)
+        self._suite = Suite(options.settings())
+        self._summary = Summary()
+        self._written: list[str] = []
+
+    def owner_of(self, item: pytest.Item) -> StandIn:
+        """Return the owner of what a test opens."""
+        return item.stash[_owners]
+
+    @property
+    def _fails(self) -> bool:
+        return self._options.level == ERROR and not self._options.writes_baseline
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Begin to watch before anything is collected."""
+        self._suite.start()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        """Let what follows belong to the test, with its own fixtures."""
+        item.stash[_failed] = False
+        owner = item.stash[_owners] = self._suite.begin(TEST, item.nodeid)
+        owner.permitted = _permitted(item)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
+        """Judge the test when all its fixtures are torn down."""
+        try:
+            result = yield
+        except BaseException:
+            self._end(item)
+            raise
+        failing = self._end(item)
+        if failing and self._fails and not item.stash[_failed]:
+            text = failure_text(failing, "leaks or loses work", item.stash[_owners])
+            pytest.fail(text, pytrace=False)
+        return result
+
+    def _end(self, item: pytest.Item) -> list[Any]:
+        owner = item.stash[_owners]
+        self._suite.end(owner)
+        item.stash[_verdicts], failing = judge(owner, item.nodeid, self._baseline)
+        return failing
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+        """Note whether the test failed by itself, and give its verdict to the last report."""
+        result: Any = yield
+        if result.when == "teardown":
+            verdict = item.stash.get(_verdicts, None)
+            if verdict is not None:
+                setattr(result, _ATTRIBUTE, verdict.to_dict())
+        elif result.failed:
+            item.stash[_failed] = True
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        """Let a fixture of many tests own what it opens, when it is set up and torn down.
+
+        Finalizers run last in, first out: the owner comes back first, and is judged last.
+        """
+        if fixturedef.scope == "function":
+            return (yield)
+        name = f"fixture {fixturedef.argname} ({fixturedef.scope})"
+        owner = self._suite.begin(FIXTURE, name)
+        fixturedef.addfinalizer(lambda: self._end_fixture(owner))
+        try:
+            return (yield)
+        finally:
+            self._suite.pause(owner)
+            fixturedef.addfinalizer(lambda: self._suite.resume(owner))
+
+    def _end_fixture(self, owner: StandIn) -> None:
+        self._suite.end(owner)
+        verdict, _ = judge(owner, "", self._baseline)
+        self._summary.add(verdict, "")
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Take the verdict of a test that ran in this process or another."""
+        plain = getattr(report, _ATTRIBUTE, None)
+        if plain is not None and not self._is_worker:
+            self._summary.add(Verdict.from_dict(plain), report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Stop, judge what belongs to no test, and write what was asked for."""
+        self._suite.stop()
+        run = self._suite.run
+        run.ended_ns = run.ended_ns or self._suite.watch.clock()
+        verdict, _ = judge(run, "", self._baseline)
+        self._summary.add(verdict, "")
+        if self._is_worker:
+            self._config.workeroutput[_ATTRIBUTE] = self._sent()  # type: ignore[attr-defined]
+            return
+        self._write()
+        if self._fails and self._summary.fails_run and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _sent(self) -> dict[str, Any]:
+        """Return what a worker has seen of fixtures and of no test, as one verdict."""
+        summary = self._summary
+        return Verdict(
+            findings=[finding.to_dict() for finding in summary.all_known()],
+            tolerated=sorted(summary.tolerated),
+            counts=dict(summary.counts),
+            holders=summary.holders,
+        ).to_dict()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what one of xdist's workers has seen beside its tests."""
+        plain = getattr(node, "workeroutput", {}).get(_ATTRIBUTE)
+        if plain is not None:
+            self._summary.add(Verdict.from_dict(plain), "")
+
+    def _write(self) -> None:
+        options, summary = self._options, self._summary
+        try:
+            if options.writes_baseline and options.baseline is not None:
+                number = write_baseline(options.baseline, summary.all_known())
+                self._written.append(f"wrote {number} findings into {options.baseline}")
+            if options.report is not None:
+                report(summary.findings, options.report, self._written.append)
+        except OSError as error:
+            self._written.append(f"can't write {error.filename}: {error.strerror}")
+            summary.fails_run = True
+
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        """Say what was found, by code and place; with `-v` the stacks and fixes too."""
+        terminalreporter.section("sessionwatch")
+        for line in lines(self._summary, stacks=config.get_verbosity() > 0):
+            terminalreporter.write_line(line)
+        for line in (*self._of_baseline(terminalreporter), *self._of_watch(), *self._written):
+            terminalreporter.write_line(line.rstrip("\n"))
+
+    def _of_watch(self) -> Iterator[str]:
+        watch = self._suite.watch
+        errors = watch.snapshot().internal_errors["count"]
+        if errors:
+            yield f"sessionwatch itself failed {errors} times; please report this"
+        if self._summary.fails_run and self._fails:
+            yield "the run fails for what belongs to no single test"
+
+    def _of_baseline(self, terminalreporter: Any) -> Iterator[str]:
+        if not self._baseline:
+            return
+        file = self._options.baseline
+        yield f"tolerated by {file}: {len(self._summary.tolerated)}"
+        is_whole = self._is_whole(terminalreporter)
+        for fingerprint, entry in self._baseline.items():
+            if fingerprint not in self._summary.tolerated and (
+                is_whole or entry["test"] in self._summary.tests
+            ):
+                whose = entry["test"] or entry["owner"]
+                yield f"no longer found, take it out of {file}: {entry['code']} of {whose}"
+
+    def _is_whole(self, terminalreporter: Any) -> bool:
+        """Whether all tests were to run, so that what was not found is gone."""
+        chosen = self._config.args_source is pytest.Config.ArgsSource.ARGS
+        return not chosen and not terminalreporter.stats.get("deselected")
+
+
+def _permitted(item: pytest.Item) -> frozenset[str]:
+    """Return the codes that a test's marks allow; fail it for one that does not exist."""
+    permitted: frozenset[str] = frozenset()
+    for mark in item.iter_markers("sessionwatch"):
+        codes = mark.kwargs.get("allow", ())
+        wrong = mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str)
+        try:
+            if wrong:
+                raise ValueError("write @pytest.mark.sessionwatch(allow=['SW101'])")
+            permitted |= require_codes(codes)
+        except ValueError as error:
+            pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {error}", pytrace=False)
+    return permitted

@@ -1,0 +1,104 @@
+"""A watched test suite: one watch, an owner for each test, one for each fixture of many tests."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from starlette.applications import Starlette
+
+from sessionwatch.installation import installed_watch
+from sessionwatch.instruments.attribution import stand_in, step_down
+from sessionwatch.instruments.middleware import SessionWatchMiddleware
+from sessionwatch.instruments.patches import Patch
+from sessionwatch.records.stand_in import StandIn
+from sessionwatch.settings import Settings
+from sessionwatch.watch import SessionWatch
+
+TEST, FIXTURE, RUN = "test", "fixture", "run"
+_UNLESS_SET = {
+    "idle_hold_seconds": None,
+    "stream_hold_seconds": None,
+    "loop_blocked_seconds": None,
+    "timelines": "off",
+}
+"""What depends on how fast a machine is has no place in a test, nor what nobody can look at."""
+_ALL_OF_A_TEST = 1 << 62
+
+
+def suite_settings(**overrides: Any) -> Settings:
+    """Return the settings of a test suite: the project's, without what a test has no use for.
+
+    Raises `SettingsError` as `Settings.load` does.
+    """
+    settings = Settings.load(**overrides)
+    unset = {name: value for name, value in _UNLESS_SET.items() if name not in settings.sources}
+    changed = replace(settings, log_findings=False, **unset)
+    object.__setattr__(changed, "sources", settings.sources)
+    return changed
+
+
+class Suite:
+    """Watches from `start` to `stop`; each test and fixture begins and ends in between."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.watch = SessionWatch(settings)
+        self.watch.many_sessions = _ALL_OF_A_TEST
+        clock = self.watch.clock
+        self.run = self.watch.process_owner = StandIn(RUN, "the test run", self.watch, clock())
+        """Whose is what no test and no fixture has opened."""
+        self.run.crowded = True  # so that it keeps nothing that is closed
+        self._requests = Patch(Starlette, "__call__", self._watch_requests)
+
+    def start(self) -> None:
+        """Begin to watch, also the requests to applications that have no middleware of ours."""
+        self.watch.start()
+        stand_in(self.run)
+        self._requests.apply()
+
+    def stop(self) -> None:
+        """End what `start` began."""
+        self._requests.remove()
+        step_down(self.run)
+        self.watch.stop()
+
+    def begin(self, kind: str, name: str) -> StandIn:
+        """Let what follows belong to a test, or to a fixture of many tests."""
+        owner = StandIn(kind, name, self.watch, self.watch.clock())
+        stand_in(owner)
+        return owner
+
+    def pause(self, owner: StandIn) -> None:
+        """Let what follows belong to whoever stood in before; a fixture is set up."""
+        step_down(owner)
+
+    def resume(self, owner: StandIn) -> None:
+        """Let what follows belong to it again; a fixture is torn down."""
+        stand_in(owner)
+
+    def end(self, owner: StandIn) -> None:
+        """Judge a test or fixture that is torn down, with what still runs of its requests.
+
+        What is still out may hang on a cycle, such as a generator that nobody holds any more, and
+        close itself when that is collected.
+        """
+        if owner.leaves_connections_out:
+            gc.collect()
+        step_down(owner)
+        owner.judge_all(self.watch.clock())
+
+    def _watch_requests(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        async def call(app: Starlette, scope: Any, receive: Any, send: Any) -> None:
+            own = installed_watch(app)
+            if scope["type"] == "lifespan" or (own is not None and own.running):
+                await original(app, scope, receive, send)
+                return
+            scope["app"] = app
+            middleware = SessionWatchMiddleware(functools.partial(original, app), self.watch)
+            await middleware(scope, receive, send)
+
+        return call

@@ -1,0 +1,88 @@
+"""What is said at the end of a test run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sessionwatch.outlets.reportable import Reportable, worst_first
+from sessionwatch.testing.verdict import Verdict, longest
+
+_MOST_TESTS = 5
+
+
+@dataclass(slots=True)
+class Summary:
+    """All verdicts of a run, from whichever process they came."""
+
+    findings: list[Reportable] = field(default_factory=list)
+    """Those that the baseline does not know, each once with how often it was seen."""
+    known: dict[str, Reportable] = field(default_factory=dict)
+    """All, by fingerprint."""
+    tolerated: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    holders: list[tuple[float, str]] = field(default_factory=list)
+    unused_allows: dict[str, list[str]] = field(default_factory=dict)
+    """Codes by the test whose mark allows them."""
+    tests: set[str] = field(default_factory=set)
+    """The tests that ran to their end."""
+    fails_run: bool = False
+    """Whether something was found that fails the run and no test."""
+
+    def add(self, verdict: Verdict, test: str) -> None:
+        """Take a verdict; `test` is empty for a fixture of many tests, or none at all."""
+        self.counts.update(verdict.counts)
+        self.holders = longest(self.holders + verdict.holders)
+        self.tolerated.update(verdict.tolerated)
+        if test:
+            self.tests.add(test)
+            if verdict.unused_allows:
+                self.unused_allows[test] = verdict.unused_allows
+        for plain in verdict.findings:
+            finding = Reportable.from_dict(plain)
+            self.known.setdefault(finding.fingerprint, finding)
+        new = verdict.reportables()
+        self.findings += new
+        if not test and any(finding.severity == "error" for finding in new):
+            self.fails_run = True
+
+    def all_known(self) -> list[Reportable]:
+        """Return each finding once, those that the baseline knows among them."""
+        return list(self.known.values())
+
+
+def lines(summary: Summary, *, stacks: bool) -> Iterator[str]:
+    """Yield the summary line by line: findings by code and place, numbers, slowest holders."""
+    groups: dict[tuple[str, str], list[Reportable]] = {}
+    for finding in worst_first(summary.findings):
+        groups.setdefault((finding.code, finding.place), []).append(finding)
+    for findings in groups.values():
+        yield from _group(findings, stacks)
+    yield _numbers(summary.counts)
+    for seconds, whose in summary.holders:
+        yield f"held {seconds:.3f} s by {whose}"
+    for test, codes in sorted(summary.unused_allows.items()):
+        yield f"allowed and not found: {', '.join(codes)} in {test}; take it out of the mark"
+
+
+def _group(findings: list[Reportable], stacks: bool) -> Iterator[str]:
+    first = findings[0]
+    where = f" at {first.place} in {first.function}" if first.place else ""
+    yield f"{first.code} {first.name} ({first.severity}){where}"
+    whose = list(dict.fromkeys(each.test or each.owner for each in findings))
+    for name in whose[:_MOST_TESTS]:
+        yield f"    {name}"
+    if len(whose) > _MOST_TESTS:
+        yield f"    and {len(whose) - _MOST_TESTS} more"
+    if stacks:
+        yield f"    {first.message}"
+        for frame in first.stack:
+            yield f"      {frame}"
+        yield f"    fix: {first.fix}"
+
+
+def _numbers(counts: Counter[str]) -> str:
+    names = ("opened", "closed", "collected", "committed", "rolled_back", "discarded")
+    told = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in names)
+    return f"sessions: {told}; connections: {counts['checkouts']} out, {counts['checkins']} back"
