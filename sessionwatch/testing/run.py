@@ -61,8 +61,11 @@ class Run:
         """Let what follows belong to the test, with its own fixtures."""
         item.stash[_failed] = False
         owner = item.stash[_owners] = self._suite.begin(TEST, item.nodeid)
-        owner.permitted = _permitted(item)
-        return (yield)
+        owner.permitted, wrong = _permitted(item)
+        result = yield
+        if wrong:
+            pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {wrong}", pytrace=False)
+        return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
@@ -203,16 +206,15 @@ class Run:
         return not chosen and not terminalreporter.stats.get("deselected")
 
 
-def _permitted(item: pytest.Item) -> frozenset[str]:
-    """Return the codes that a test's marks allow; fail it for one that does not exist."""
+def _permitted(item: pytest.Item) -> tuple[frozenset[str], str]:
+    """Return the codes that a test's marks allow, and what is wrong with these marks, if any is."""
     permitted: frozenset[str] = frozenset()
     for mark in item.iter_markers("sessionwatch"):
         codes = mark.kwargs.get("allow", ())
-        wrong = mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str)
+        if mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str):
+            return permitted, "write @pytest.mark.sessionwatch(allow=['SW101'])"
         try:
-            if wrong:
-                raise ValueError("write @pytest.mark.sessionwatch(allow=['SW101'])")
             permitted |= require_codes(codes)
         except ValueError as error:
-            pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {error}", pytrace=False)
-    return permitted
+            return permitted, str(error)
+    return permitted, ""

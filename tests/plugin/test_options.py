@@ -1,0 +1,211 @@
+"""What can be asked for, where, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+LEAKS = """
+def test_fine():
+    pass
+
+def test_leak():
+    open_and_keep()
+"""
+
+
+@pytest.mark.parametrize("place", ["ini", "pyproject", "environment"])
+def test_asked_for_in_a_file(shop, pytester, monkeypatch, place):
+    if place == "ini":
+        (pytester.path / "pytest.ini").write_text("[pytest]\npythonpath=.\nsessionwatch=error\n")
+    elif place == "pyproject":
+        pytester.makepyprojecttoml('[tool.sessionwatch]\npytest = "error"\n')
+    else:
+        monkeypatch.setenv("SESSIONWATCH_PYTEST", "error")
+    assert shop(LEAKS, asked="").leaking == ["test_shop.py::test_leak"]
+    assert shop(LEAKS, asked="--sessionwatch=warn").counts == {"passed": 2}
+    off = shop(LEAKS, asked="--sessionwatch=off")
+    assert "SW101" not in off
+
+
+def test_path_may_follow_the_option(shop):
+    assert shop(LEAKS, "test_shop.py").leaking == ["test_shop.py::test_leak"]
+
+
+def test_select_and_ignore(shop, pytester):
+    assert shop(LEAKS, "--sessionwatch-ignore=SW101,SW103").counts == {"passed": 2}
+    assert shop(LEAKS, "--sessionwatch-select=SW2").counts == {"passed": 2}
+    assert shop(LEAKS, "--sessionwatch-select=SW1").leaking == ["test_shop.py::test_leak"]
+    pytester.makepyprojecttoml('[tool.sessionwatch]\nignore = ["SW101"]\n')
+    assert shop(LEAKS).counts == {"passed": 2}
+    assert shop(LEAKS, "--sessionwatch-ignore=SW2").leaking == ["test_shop.py::test_leak"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--sessionwatch-select=SW999",), "unknown code 'SW999'"),
+        (("--sessionwatch-report=leaks.txt",), "neither 'github' nor a file in .json, .sarif"),
+        (("--sessionwatch-report=nowhere/leaks.json",), "name a file in a folder that is there"),
+        (("--sessionwatch-baseline=none.json",), "make it with --sessionwatch-write-baseline"),
+        (("--sessionwatch-write-baseline",), "needs --sessionwatch-baseline=FILE"),
+        (("-o", "sessionwatch=loud"), "use one of off, warn, error"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(shop, options, told):
+    asked = "" if "-o" in options else "--sessionwatch"
+    outcome = shop(LEAKS, *options, asked=asked)
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in outcome.text.splitlines() if "sessionwatch: " in line]
+    assert told in line
+
+
+def test_mark_allows_what_is_meant(shop):
+    outcome = shop("""
+@pytest.mark.sessionwatch(allow=["SW101"])
+def test_meant():
+    open_and_keep()
+
+@pytest.mark.sessionwatch(allow=["SW101"])
+def test_not_needed():
+    pass
+
+@pytest.mark.sessionwatch(allow=["SW999"])
+def test_wrong_code():
+    pass
+
+@pytest.mark.sessionwatch("SW101")
+def test_wrong_call():
+    pass
+""")
+    assert outcome.counts == {"passed": 2, "error": 2}
+    assert "allowed and not found: SW101 in test_shop.py::test_not_needed" in outcome
+    assert "test_wrong_code: there is no finding 'SW999'; did you mean 'SW" in outcome
+    assert "write @pytest.mark.sessionwatch(allow=['SW101'])" in outcome
+
+
+HANDLE = """
+def test_counts(sessionwatch):
+    with SessionLocal() as session:
+        session.add(Item(name="lamp"))
+        session.commit()
+    assert (sessionwatch.counts.opened, sessionwatch.counts.committed) == (1, 1)
+    assert [each.opened_at.place.function for each in sessionwatch.sessions] == ["test_counts"]
+    assert sessionwatch.findings == []
+    sessionwatch.assert_clean()
+
+@pytest.fixture
+def session():
+    with SessionLocal() as session:
+        session.execute(ONE)
+        yield session
+
+def test_fixtures_are_not_meant(sessionwatch, session):
+    sessionwatch.assert_clean()
+
+def test_fixtures_in_another_order(session, sessionwatch):
+    sessionwatch.assert_clean()
+
+def test_open(sessionwatch):
+    session = SessionLocal()
+    session.execute(ONE)
+    with pytest.raises(AssertionError, match="SW101 session leak.* opened a session at"):
+        sessionwatch.assert_clean()
+    session.close()
+    sessionwatch.assert_clean()
+
+def test_request(sessionwatch):
+    import asyncio
+    from httpx import ASGITransport, AsyncClient
+
+    async def send():
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+            await client.get("/leak")
+
+    asyncio.run(send())
+    assert [finding.code for finding in sessionwatch.findings] == ["SW101"]
+    with pytest.raises(AssertionError, match="GET /leak"):
+        sessionwatch.assert_clean()
+"""
+
+
+@pytest.mark.parametrize("asked", ["", "--sessionwatch=warn"])
+def test_fixture_for_code_that_asserts(shop, asked):
+    outcome = shop(HANDLE, asked=asked)
+    assert (outcome.status, outcome.counts) == (0, {"passed": 5})
+
+
+def test_summary(shop):
+    outcome = shop("""
+def test_one():
+    with SessionLocal() as session:
+        session.execute(ONE)
+        session.rollback()
+
+def test_two():
+    open_and_keep()
+""")
+    assert "SW101 session-leak (error) at shop.py:" in outcome
+    assert "sessions: 2 opened, 1 closed, 0 collected, 0 committed, 1 rolled back" in outcome
+    assert "connections: 2 out, 1 back" in outcome
+    assert " by test_shop.py::test_one: session opened at test_shop.py:" in outcome
+    assert "      shop.py:" not in outcome.text.partition("= sessionwatch =")[2]
+
+
+def test_summary_has_the_stacks_with_v(shop):
+    outcome = shop(LEAKS, "-v")
+    summary = outcome.text.partition("= sessionwatch =")[2]
+    assert "in open_and_keep\n      test_shop.py:" in summary
+    assert "    fix: Close the session" in summary
+
+
+def test_baseline(shop, pytester):
+    known = "--sessionwatch-baseline=known.json"
+    written = shop(LEAKS, known, "--sessionwatch-write-baseline")
+    assert (written.status, written.counts) == (0, {"passed": 2})
+    assert "wrote 1 findings into known.json" in written
+
+    moved = "# a line above\n\n" + LEAKS
+    tolerated = shop(moved, known)
+    assert (tolerated.status, tolerated.leaking) == (0, [])
+    assert "tolerated by known.json: 1" in tolerated
+
+    new = shop(moved + "\ndef test_new_leak(): open_and_keep()\n", known)
+    assert (new.status, new.leaking) == (1, ["test_shop.py::test_new_leak"])
+
+    cured = shop("def test_leak(): pass\n", known)
+    assert cured.status == 0
+    told = "no longer found, take it out of known.json: SW101 of test_shop.py::test_leak"
+    assert told in cured
+    assert told not in shop("def test_leak(): pass\ndef test_fine(): pass\n", known, "-k", "fine")
+
+
+def test_baseline_that_is_none(shop, pytester):
+    (pytester.path / "known.json").write_text("[")
+    outcome = shop(LEAKS, "--sessionwatch-baseline=known.json")
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    assert "can't read the baseline known.json (JSONDecodeError): make it anew" in outcome
+
+
+def test_reports(shop, pytester):
+    for name in ("leaks.json", "leaks.sarif", "leaks.xml", "leaks.md"):
+        assert shop(LEAKS, f"--sessionwatch-report={name}").status == 1
+    (finding,) = json.loads((pytester.path / "leaks.json").read_text())["findings"]
+    assert finding["code"] == "SW101"
+    assert finding["test"] == "test_shop.py::test_leak"
+    assert (finding["file"], finding["function"]) == ("shop.py", "open_and_keep")
+    log = json.loads((pytester.path / "leaks.sarif").read_text())
+    (result,) = log["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "shop.py"
+    tree = ElementTree.parse(pytester.path / "leaks.xml")
+    assert [case.get("classname") for case in tree.iter("testcase")] == ["sessionwatch.SW101"]
+    assert "| SW101 session-leak (error) | shop.py:" in (pytester.path / "leaks.md").read_text()
+
+
+def test_report_of_annotations(shop):
+    outcome = shop(LEAKS, "--sessionwatch-report=github")
+    (line,) = [line for line in outcome.text.splitlines() if line.startswith("::")]
+    assert line.startswith("::error title=SW101 session-leak,file=shop.py,line=")
+    assert "test_shop.py::test_leak: SW101 session leak" in line
