@@ -173,21 +173,22 @@ class SessionWatch:
                 owner.parent.child_ended(owner)
             if self._draws_all or not owner.uneventful:
                 self._judge_when_settled(owner)
-                return
-            self._ledger.end(owner, owner.ended_ns)
-            owner.sessions.clear()
-            if self._collected or self._returned:
-                self._judge_collected()
+            else:
+                self._pass(owner)
         except Exception:  # noqa: BLE001
             self.hook_failed("end_owner")
             self._give_up(owner)
 
     def judge(self, owner: Owner) -> None:
         """Judge an owner that has ended at once, whoever still uses its sessions."""
+        if owner.judged:
+            return
         try:
-            if not owner.judged:
+            if self._draws_all or not owner.uneventful:
                 self._child_tasks.forget(owner)
                 self._judge_owner(owner)
+            else:
+                self._pass(owner)
         except Exception:  # noqa: BLE001
             self.hook_failed("judge")
             self._give_up(owner)
@@ -374,6 +375,13 @@ class SessionWatch:
         if self._internal_errors[hook] == 1:
             with self._redacting():
                 log_failure(hook)
+
+    def _pass(self, owner: Owner) -> None:
+        """Sum up an owner that no rule has anything to say about."""
+        self._ledger.end(owner, owner.ended_ns)
+        owner.sessions.clear()
+        if self._collected or self._returned:
+            self._judge_collected()
 
     def _judge_owner(self, owner: Owner) -> None:
         now_ns = self.clock()

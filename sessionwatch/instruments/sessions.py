@@ -42,6 +42,7 @@ from sessionwatch.instruments.stacks import (
     walk_to_server,
 )
 from sessionwatch.records.session import SessionRecord
+from sessionwatch.records.stand_in import StandIn
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
 
 
@@ -244,7 +245,7 @@ def committed(session: WatchedSession) -> None:
         record.committed += 1
     elif transaction.joined is Joining.SAVEPOINT:
         record.savepoints_released += 1
-    if transaction.writes:
+    if transaction.writes and not isinstance(record.owner, StandIn):
         frames = tuple(walk_to_server(sys._getframe(2)))
         transaction.ended_by = capture_application(frames)
         transaction.dependency_exit = is_dependency_exit(frames)

@@ -52,6 +52,14 @@ class StandIn(Owner):
             return False
         return not self.bystanders or threading.current_thread() not in self.bystanders
 
+    @property
+    def uneventful(self) -> bool:
+        """Whether everything is closed, whatever was written, so that no rule needs to look."""
+        return all(
+            session.closed_ns and not session.reclaimed and not session.terminated
+            for session in self.sessions
+        ) and all(hold.returned_ns and not hold.reclaimed for hold in self.holds)
+
     def child_began(self, owner: Owner) -> None:
         """Note a request or job that runs inside."""
         self.children[owner] = None
@@ -89,6 +97,14 @@ class StandIn(Owner):
             session.add_to(counts, now_ns)
         for hold in self.used_holds():
             counts.add(hold.counts(now_ns))
+        return counts
+
+    def foreign_counts(self) -> Counts:
+        """Return the numbers of those sessions that another watch has counted."""
+        counts = Counts()
+        for session in self.ended_sessions:
+            if session.owner.recorder is not self.recorder:
+                session.add_to(counts, self.ended_ns)
         return counts
 
     @property

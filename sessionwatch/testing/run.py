@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from sessionwatch.testing.handle import failure_text
 from sessionwatch.testing.options import ERROR, Options
 from sessionwatch.testing.suite import FIXTURE, TEST, Suite
 from sessionwatch.testing.summary import Summary, lines
-from sessionwatch.testing.verdict import Verdict, judge
+from sessionwatch.testing.verdict import Verdict, counted, judge
 
 _owners = pytest.StashKey[StandIn]()
 _verdicts = pytest.StashKey[Verdict]()
@@ -41,6 +42,7 @@ class Run:
             self._baseline = read_baseline(options.baseline)
         self._suite = Suite(options.settings())
         self._summary = Summary()
+        self._process = os.getpid()
         self._written: list[str] = []
 
     def owner_of(self, item: pytest.Item) -> StandIn:
@@ -75,17 +77,29 @@ class Run:
         except BaseException:
             self._end(item)
             raise
-        failing = self._end(item)
-        if failing and self._fails and not item.stash[_failed]:
-            text = failure_text(failing, "leaks or loses work", item.stash[_owners])
+        text = self._end(item)
+        if text:
             pytest.fail(text, pytrace=False)
         return result
 
-    def _end(self, item: pytest.Item) -> list[Any]:
+    def _end(self, item: pytest.Item) -> str:
+        """Judge a test, and keep of it no more than its verdict; returns why it is to fail."""
         owner = item.stash[_owners]
+        del item.stash[_owners]
         self._suite.end(owner)
-        item.stash[_verdicts], failing = judge(owner, item.nodeid, self._baseline)
-        return failing
+        holders = self._summary.holders
+        verdict, failing = judge(owner, item.nodeid, self._baseline, holders)
+        verdict.counts = self._counts_elsewhere(owner)
+        item.stash[_verdicts] = verdict
+        if not failing or not self._fails or item.stash[_failed]:
+            return ""
+        return failure_text(failing, "leaks or loses work", owner)
+
+    def _counts_elsewhere(self, owner: StandIn) -> dict[str, int]:
+        """Return what the totals of this process, which are told at its end, do not have."""
+        if os.getpid() != self._process:
+            return counted(owner.counts(owner.ended_ns))
+        return counted(owner.foreign_counts()) if owner.children else {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
@@ -94,6 +108,7 @@ class Run:
         if result.when == "teardown":
             verdict = item.stash.get(_verdicts, None)
             if verdict is not None:
+                del item.stash[_verdicts]
                 setattr(result, _ATTRIBUTE, verdict.to_dict())
         elif result.failed:
             item.stash[_failed] = True
@@ -118,7 +133,11 @@ class Run:
 
     def _end_fixture(self, owner: StandIn) -> None:
         self._suite.end(owner)
-        verdict, _ = judge(owner, "", self._baseline)
+        self._add(owner)
+
+    def _add(self, owner: StandIn, **counts: int) -> None:
+        verdict, _ = judge(owner, "", self._baseline, self._summary.holders)
+        verdict.counts = counts
         self._summary.add(verdict, "")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -126,6 +145,7 @@ class Run:
         plain = getattr(report, _ATTRIBUTE, None)
         if plain is not None and not self._is_worker:
             self._summary.add(Verdict.from_dict(plain), report.nodeid)
+            delattr(report, _ATTRIBUTE)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -133,8 +153,7 @@ class Run:
         self._suite.stop()
         run = self._suite.run
         run.ended_ns = run.ended_ns or self._suite.watch.clock()
-        verdict, _ = judge(run, "", self._baseline)
-        self._summary.add(verdict, "")
+        self._add(run, **counted(self._suite.watch.snapshot().totals.counts))
         if self._is_worker:
             self._config.workeroutput[_ATTRIBUTE] = self._sent()  # type: ignore[attr-defined]
             return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sessionwatch.outlets.reportable import Reportable, worst_first
-from sessionwatch.testing.verdict import Verdict, longest
+from sessionwatch.testing.verdict import Holders, Verdict, longest
 
 _MOST_TESTS = 5
 
@@ -22,7 +22,7 @@ class Summary:
     """All, by fingerprint."""
     tolerated: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
-    holders: list[tuple[float, str]] = field(default_factory=list)
+    holders: Holders = field(default_factory=list)
     unused_allows: dict[str, list[str]] = field(default_factory=dict)
     """Codes by the test whose mark allows them."""
     tests: set[str] = field(default_factory=set)
@@ -32,8 +32,10 @@ class Summary:
 
     def add(self, verdict: Verdict, test: str) -> None:
         """Take a verdict; `test` is empty for a fixture of many tests, or none at all."""
-        self.counts.update(verdict.counts)
-        self.holders = longest(self.holders + verdict.holders)
+        if verdict.counts:
+            self.counts.update(verdict.counts)
+        if verdict.holders:
+            self.holders = longest(self.holders + verdict.holders)
         self.tolerated.update(verdict.tolerated)
         if test:
             self.tests.add(test)

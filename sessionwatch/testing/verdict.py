@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sessionwatch.ledger import FindingEntry
 from sessionwatch.outlets.plain import plain_finding
 from sessionwatch.outlets.reportable import Reportable
-from sessionwatch.records.counts import COUNT_NAMES
+from sessionwatch.records.counts import COUNT_NAMES, Counts
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.rules.rule import Finding, at
 from sessionwatch.testing.handle import is_failure
 
 _MOST_HOLDERS = 3
+Holders = list[tuple[float, str]]
+"""Who held connections longest: seconds, and whose and where; the longest comes first."""
 
 
 @dataclass(slots=True)
@@ -27,9 +30,8 @@ class Verdict:
     tolerated: list[str] = field(default_factory=list)
     """The fingerprints of those that the baseline knows."""
     counts: dict[str, int] = field(default_factory=dict)
-    """What is not zero."""
-    holders: list[tuple[float, str]] = field(default_factory=list)
-    """The sessions that held connections longest: seconds, and whose and where."""
+    """What is not zero, and is not in the totals of a process that tells them at its end."""
+    holders: Holders = field(default_factory=list)
     unused_allows: list[str] = field(default_factory=list)
     """Codes that its mark allows and that were not found."""
 
@@ -40,7 +42,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as values that JSON and `marshal` know."""
-        return asdict(self)
+        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
     def reportables(self) -> list[Reportable]:
         """Return the findings that the baseline does not know."""
@@ -51,15 +53,20 @@ class Verdict:
         ]
 
 
-def judge(owner: StandIn, test: str, known: Collection[str]) -> tuple[Verdict, list[Finding]]:
+def judge(
+    owner: StandIn, test: str, known: Collection[str], holders: Holders
+) -> tuple[Verdict, list[Finding]]:
     """Return the verdict on what has ended, and those findings that are to fail.
 
     `test` is the id of the test that it was, if it was one; `known` are the fingerprints of the
-    baseline.
+    baseline; who held longer than all of `holders` is told.
     """
-    verdict = Verdict(unused_allows=sorted(owner.permitted - owner.permitted_and_found))
+    verdict = Verdict()
+    if owner.permitted:
+        verdict.unused_allows = sorted(owner.permitted - owner.permitted_and_found)
+    verdict.holders = _holders(owner, holders)
     failing = []
-    with redacting(owner.recorder.redact):
+    with redacting(owner.recorder.redact) if owner.findings else nullcontext():
         for finding in owner.findings:
             plain = _reportable(finding, test).to_dict()
             verdict.findings.append(plain)
@@ -67,11 +74,13 @@ def judge(owner: StandIn, test: str, known: Collection[str]) -> tuple[Verdict, l
                 verdict.tolerated.append(plain["fingerprint"])
             elif is_failure(finding):
                 failing.append(finding)
-        verdict.holders = _holders(owner)
-    values = owner.counts(owner.ended_ns).values()
-    counted = zip(COUNT_NAMES, values, strict=True)
-    verdict.counts = {name: number for name, number in counted if number}
     return verdict, failing
+
+
+def counted(counts: Counts) -> dict[str, int]:
+    """Return the numbers that are not zero."""
+    pairs = zip(COUNT_NAMES, counts.values(), strict=True)
+    return {name: number for name, number in pairs if number}
 
 
 def _reportable(finding: Finding, test: str) -> Reportable:
@@ -82,15 +91,18 @@ def _reportable(finding: Finding, test: str) -> Reportable:
     )
 
 
-def _holders(owner: StandIn) -> list[tuple[float, str]]:
-    sessions = [session for session in owner.used_sessions() if session.held_ns]
-    sessions.sort(key=lambda session: -session.held_ns)
-    return [
-        (session.held_ns / 1e9, f"{owner.name}: session opened{at(session.opened_at)}")
-        for session in sessions[:1]
-    ]
+def _holders(owner: StandIn, known: Holders) -> Holders:
+    least_ns = known[-1][0] * 1e9 if len(known) == _MOST_HOLDERS else 0
+    longest_ns, session = 0, None
+    for each in owner.used_sessions():
+        if each.held_ns > longest_ns:
+            longest_ns, session = each.held_ns, each
+    if session is None or longest_ns <= least_ns:
+        return []
+    with redacting(owner.recorder.redact):
+        return [(longest_ns / 1e9, f"{owner.name}: session opened{at(session.opened_at)}")]
 
 
-def longest(holders: list[tuple[float, str]]) -> list[tuple[float, str]]:
+def longest(holders: Holders) -> Holders:
     """Return those that held longest, no more than fit a summary."""
     return sorted(holders, reverse=True)[:_MOST_HOLDERS]

@@ -149,7 +149,7 @@ def test_two():
 """)
     assert "SW101 session-leak (error) at shop.py:" in outcome
     assert "sessions: 2 opened, 1 closed, 0 collected, 0 committed, 1 rolled back" in outcome
-    assert "connections: 2 out, 1 back" in outcome
+    assert "connections: 3 out, 2 back" in outcome
     assert " by test_shop.py::test_one: session opened at test_shop.py:" in outcome
     assert "      shop.py:" not in outcome.text.partition("= sessionwatch =")[2]
 

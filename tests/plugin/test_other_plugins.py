@@ -31,7 +31,7 @@ def test_xdist(shop):
     assert outcome.counts == {"passed": 4, "error": 1}
     assert "fixture forgotten (module)" in outcome
     assert "sessions: 3 opened, 1 closed" in outcome
-    assert "connections: 3 out, 1 back" in outcome
+    assert "connections: 5 out, 3 back" in outcome
     assert outcome.text.count("::error title=SW101") == 2
 
 
