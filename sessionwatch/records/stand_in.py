@@ -35,8 +35,9 @@ class StandIn(Owner):
 
     def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
         super().__init__(kind, name, recorder, started_ns)
-        here = threading.current_thread()
-        self.bystanders = {each for each in threading.enumerate() if each is not here}
+        self.bystanders: set[threading.Thread] = set()
+        if threading.active_count() > 1:
+            self.bystanders = {*threading.enumerate()} - {threading.current_thread()}
         self.children: dict[Owner, None] = {}
         self.ended_sessions: list[SessionRecord] = []
         self.ended_holds: list[ConnectionHold] = []
@@ -110,6 +111,8 @@ class StandIn(Owner):
     @property
     def leaves_connections_out(self) -> bool:
         """Whether a connection is out now that was checked out inside."""
+        if not self.children and self.uneventful:
+            return False
         return any(session.connections_out() for session in self.used_sessions()) or any(
             not hold.returned_ns for hold in self.used_holds()
         )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sessionwatch.configuration import tool_setting
-from sessionwatch.outlets.findings_report import check_target
 from sessionwatch.setting_values import LEVELS
 from sessionwatch.settings import Settings
 from sessionwatch.testing.suite import suite_settings
@@ -44,6 +43,8 @@ class Options:
                 "--sessionwatch-write-baseline needs --sessionwatch-baseline=FILE to write to"
             )
         if options.report is not None:
+            from sessionwatch.outlets.findings_report import check_target
+
             check_target(options.report, "--sessionwatch-report")
         return options
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from sessionwatch.outlets.findings_report import report
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.rules.codes import require_codes
 from sessionwatch.testing.baseline import read_baseline, write_baseline
@@ -109,7 +108,9 @@ class Run:
             verdict = item.stash.get(_verdicts, None)
             if verdict is not None:
                 del item.stash[_verdicts]
-                setattr(result, _ATTRIBUTE, verdict.to_dict())
+                plain = verdict.to_dict()
+                if plain:
+                    setattr(result, _ATTRIBUTE, plain)
         elif result.failed:
             item.stash[_failed] = True
         return result
@@ -142,10 +143,11 @@ class Run:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Take the verdict of a test that ran in this process or another."""
-        plain = getattr(report, _ATTRIBUTE, None)
-        if plain is not None and not self._is_worker:
-            self._summary.add(Verdict.from_dict(plain), report.nodeid)
-            delattr(report, _ATTRIBUTE)
+        if report.when == "teardown" and not self._is_worker:
+            self._summary.tests.add(report.nodeid)
+            plain = report.__dict__.pop(_ATTRIBUTE, None)
+            if plain:
+                self._summary.add(Verdict.from_dict(plain), report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -185,6 +187,8 @@ class Run:
                 number = write_baseline(options.baseline, summary.all_known())
                 self._written.append(f"wrote {number} findings into {options.baseline}")
             if options.report is not None:
+                from sessionwatch.outlets.findings_report import report
+
                 report(summary.findings, options.report, self._written.append)
         except OSError as error:
             self._written.append(f"can't write {error.filename}: {error.strerror}")

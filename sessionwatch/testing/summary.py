@@ -37,10 +37,8 @@ class Summary:
         if verdict.holders:
             self.holders = longest(self.holders + verdict.holders)
         self.tolerated.update(verdict.tolerated)
-        if test:
-            self.tests.add(test)
-            if verdict.unused_allows:
-                self.unused_allows[test] = verdict.unused_allows
+        if verdict.unused_allows:
+            self.unused_allows[test] = verdict.unused_allows
         for plain in verdict.findings:
             finding = Reportable.from_dict(plain)
             self.known.setdefault(finding.fingerprint, finding)

@@ -1,0 +1,1 @@
+"""Static findings, from the source alone: the code under check is never imported."""

@@ -1,0 +1,312 @@
+"""All files that are checked together, and what a name in one of them means in another."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sessionwatch.lint.source import Function, Module, Place, own_nodes
+
+SESSION_CLASSES = {
+    "sqlalchemy.orm.Session",
+    "sqlalchemy.orm.session.Session",
+    "sqlalchemy.ext.asyncio.AsyncSession",
+    "sqlalchemy.ext.asyncio.session.AsyncSession",
+    "sqlmodel.Session",
+    "sqlmodel.orm.session.Session",
+    "sqlmodel.ext.asyncio.session.AsyncSession",
+}
+MAKERS = {
+    "sqlalchemy.orm.sessionmaker",
+    "sqlalchemy.orm.session.sessionmaker",
+    "sqlalchemy.ext.asyncio.async_sessionmaker",
+    "sqlalchemy.ext.asyncio.session.async_sessionmaker",
+}
+DEPENDS = {"fastapi.Depends", "fastapi.params.Depends", "fastapi.Security"}
+_ROUTE_METHODS = {
+    *("get", "post", "put", "patch", "delete", "head", "options", "trace"),
+    *("api_route", "websocket", "websocket_route", "route"),
+}
+_CONVENTIONAL = re.compile(r"(?i)^_*(async_?)?session_?(local|maker|factory)$|^SessionLocal\w*$")
+"""Names that stand for a sessionmaker wherever people do not say what they are."""
+_MOST_STEPS = 8
+
+
+@dataclass(slots=True)
+class Injection:
+    """A `Depends(…)`: what is injected, and where."""
+
+    place: Place
+    target: ast.expr | None
+    """What stands in the brackets; None for what the annotation of the parameter says."""
+    function: Function | None
+    """The dependency itself, where it is a function of the project's."""
+
+    @property
+    def scope(self) -> str | None:
+        """What `scope=` says, if it is there."""
+        for keyword in self.place.node.keywords:
+            if keyword.arg == "scope" and isinstance(keyword.value, ast.Constant):
+                return str(keyword.value.value)
+        return None
+
+
+@dataclass(slots=True)
+class Project:
+    """The files, and the FastAPI that they will run with, as (major, minor), if it is known."""
+
+    modules: list[Module]
+    fastapi: tuple[int, int] | None
+    _by_name: dict[str, Module] = field(default_factory=dict)
+    _factories: dict[tuple[str, str], bool] = field(default_factory=dict)
+    _injections: list[Injection] | None = None
+
+    def __post_init__(self) -> None:
+        for module in self.modules:
+            self._by_name.setdefault(module.name, module)
+
+    @property
+    def injections(self) -> list[Injection]:
+        """Every `Depends(…)` of the project."""
+        if self._injections is None:
+            self._injections = list(self._find_injections())
+        return self._injections
+
+    def functions(self) -> Iterator[Function]:
+        """Yield every function and method."""
+        for module in self.modules:
+            yield from module.functions
+
+    def calls(self) -> Iterator[Place]:
+        """Yield every call."""
+        for module in self.modules:
+            yield from module.calls
+
+    def find(self, name: str | None) -> tuple[Module, str] | None:
+        """Return the module and the name in it that a full name stands for, through re-exports."""
+        for _ in range(_MOST_STEPS):
+            if name is None:
+                return None
+            module_name, _, last = name.rpartition(".")
+            module = self._by_name.get(module_name)
+            if module is None:
+                return None
+            if last not in module.imports:
+                return module, last
+            if module.imports[last] == name:
+                return None
+            name = module.imports[last]
+        return None
+
+    def function(self, module: Module, node: ast.expr) -> Function | None:
+        """Return the function that an expression names, or that calling it leads to."""
+        found = self.find(module.full_name(node))
+        if found is None:
+            if isinstance(node, ast.Call):
+                return self._method(module, node.func, "__call__")
+            return None
+        there, name = found
+        if name in there.top:
+            return there.top[name]
+        value = there.values.get(name)
+        if isinstance(value, ast.Call):
+            return self._method(there, value.func, "__call__")
+        if isinstance(value, ast.Name | ast.Attribute):
+            return self.function(there, value)
+        return None
+
+    def class_of(self, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
+        """Return the class of the project's that an expression names."""
+        found = self.find(module.full_name(node))
+        if found is None:
+            return None
+        there, name = found
+        return (there, there.classes[name]) if name in there.classes else None
+
+    def _method(self, module: Module, node: ast.expr, name: str) -> Function | None:
+        found = self.class_of(module, node)
+        if found is None:
+            return None
+        there, of_class = found
+        return there.methods.get(of_class, {}).get(name)
+
+    def is_factory(self, module: Module, node: ast.expr, function: Function | None = None) -> bool:
+        """Whether to call an expression makes a session: a session class, or a sessionmaker."""
+        if self._is_maker_call(module, node):
+            return True
+        if function is not None and function.of_class is not None and _is_own_attribute(node):
+            return self._is_factory_attribute(function, node)
+        name = module.full_name(node)
+        if name is None:
+            return False
+        if function is not None and name.partition(".")[0] in _local_names(function):
+            return self._is_local_factory(module, node, function)
+        key = (module.name, name)
+        if key not in self._factories:
+            self._factories[key] = False  # what refers to itself is none
+            self._factories[key] = self._names_factory(name)
+        return self._factories[key]
+
+    def _is_local_factory(self, module: Module, node: ast.expr, function: Function) -> bool:
+        if not isinstance(node, ast.Name):
+            return False
+        values = [
+            each.value
+            for each in own_nodes(function.node)
+            if isinstance(each, ast.Assign)
+            and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets)
+        ]
+        return bool(values) and all(self._is_maker_call(module, value) for value in values)
+
+    def _names_factory(self, name: str) -> bool:
+        if name in SESSION_CLASSES:
+            return True
+        found = self.find(name)
+        last = name.rpartition(".")[2]
+        if found is None:
+            return (_CONVENTIONAL.match(last) is not None and not _is_librarys(name)) or (
+                name == "Session"  # a snippet that leaves its imports out
+            )
+        there, last = found
+        if last in there.classes:
+            return any(self.is_factory(there, base) for base in there.classes[last].bases)
+        value = there.values.get(last)
+        if value is None:
+            return False
+        if isinstance(value, ast.Call) and there.full_name(value.func) == "functools.partial":
+            return bool(value.args) and self.is_factory(there, value.args[0])
+        if isinstance(value, ast.Name | ast.Attribute):
+            return self.is_factory(there, value)
+        return self._is_maker_call(there, value)
+
+    def _is_maker_call(self, module: Module, node: ast.expr) -> bool:
+        return isinstance(node, ast.Call) and module.full_name(node.func) in MAKERS
+
+    def _is_factory_attribute(self, function: Function, node: ast.expr) -> bool:
+        """Whether a method of the class has put a sessionmaker where `self.name` finds it."""
+        assert isinstance(node, ast.Attribute)
+        assert function.of_class is not None
+        methods = function.module.methods.get(function.of_class, {})
+        for method in methods.values():
+            for each in own_nodes(method.node):
+                if not isinstance(each, ast.Assign):
+                    continue
+                for target in each.targets:
+                    if _is_own_attribute(target) and target.attr == node.attr:  # type: ignore[attr-defined]
+                        return self._is_given_factory(method, each.value)
+        return False
+
+    def _is_given_factory(self, method: Function, value: ast.expr) -> bool:
+        if isinstance(value, ast.Name):
+            for argument, _ in method.parameters():
+                if argument.arg == value.id:
+                    kind = argument.annotation
+                    name = method.module.full_name(kind) if kind is not None else None
+                    return name in MAKERS or _CONVENTIONAL.match(value.id) is not None
+        return self.is_factory(method.module, value)
+
+    def makes_session(
+        self, module: Module, node: ast.expr | None, function: Function | None = None
+    ) -> bool:
+        """Whether an expression makes a session, such as `SessionLocal()`."""
+        return isinstance(node, ast.Call) and self.is_factory(module, node.func, function)
+
+    def is_session_type(self, module: Module, node: ast.expr | None) -> bool:
+        """Whether an annotation says that something is a session."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value
+            return any(
+                name == each.rpartition(".")[2] or name in SESSION_CLASSES
+                for each in SESSION_CLASSES
+            )
+        if isinstance(node, ast.Subscript) and module.full_name(node) == "typing.Annotated":
+            first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+            return self.is_session_type(module, first)
+        if node is None:
+            return False
+        name = module.full_name(node)
+        if name in SESSION_CLASSES:
+            return True
+        found = self.find(name)
+        if found is None:
+            return False
+        there, last = found
+        value = there.values.get(last)
+        if last in there.classes:
+            return self._names_factory(f"{there.name}.{last}")
+        is_alias = isinstance(value, ast.Subscript | ast.Name | ast.Attribute)
+        return is_alias and self.is_session_type(there, value)
+
+    def is_route(self, function: Function) -> bool:
+        """Whether a decorator such as `@app.get("/")` makes a function the handler of a route."""
+        return any(
+            isinstance(each, ast.Call)
+            and isinstance(each.func, ast.Attribute)
+            and each.func.attr in _ROUTE_METHODS
+            and bool(each.args or each.keywords)
+            for each in function.node.decorator_list
+        )
+
+    def is_injected(self, function: Function) -> bool:
+        """Whether a function stands in a `Depends(…)` of the project's."""
+        return any(each.function is function for each in self.injections)
+
+    def serves(self, function: Function | None) -> bool:
+        """Whether a function is a route's, or a dependency."""
+        return function is not None and (self.is_route(function) or self.is_injected(function))
+
+    def session_names(self, function: Function) -> set[str]:
+        """Return the parameters and variables of a function that are sessions."""
+        names = set()
+        for argument, default in function.parameters():
+            if self._is_injected_session(function.module, argument.annotation, default):
+                names.add(argument.arg)
+        for node in own_nodes(function.node):
+            if isinstance(node, ast.Assign) and self.makes_session(
+                function.module, node.value, function
+            ):
+                names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+                if self.makes_session(function.module, node.context_expr, function):
+                    names.add(node.optional_vars.id)
+        return names
+
+    def _is_injected_session(
+        self, module: Module, annotation: ast.expr | None, default: ast.expr | None
+    ) -> bool:
+        return self.is_session_type(module, annotation)
+
+    def _find_injections(self) -> Iterator[Injection]:
+        for place in self.calls():
+            node = place.node
+            if place.module.full_name(node.func) not in DEPENDS:
+                continue
+            target = node.args[0] if node.args else None
+            for keyword in node.keywords:
+                if keyword.arg == "dependency":
+                    target = keyword.value
+            function = None if target is None else self.function(place.module, target)
+            yield Injection(place, target, function)
+
+
+def _is_own_attribute(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("self", "cls")
+    )
+
+
+def _is_librarys(name: str) -> bool:
+    return name.partition(".")[0] in ("sqlalchemy", "sqlmodel", "fastapi", "starlette")
+
+
+def _local_names(function: Function) -> set[str]:
+    """Return the names that a function binds itself: parameters and what it assigns."""
+    names = {argument.arg for argument, _ in function.parameters()}
+    for node in own_nodes(function.node):
+        if isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names

@@ -1,0 +1,246 @@
+"""One Python file: its text, its syntax tree, and what its names stand for."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+_OF_INTEREST = re.compile(r"[Ss]ession|Depends|get_db")
+"""A text without any of these has nothing that a rule looks for, nor anything of use to others."""
+
+
+class Unreadable(ValueError):
+    """A file that can't be checked: one line says why."""
+
+
+@dataclass(slots=True)
+class Function:
+    """A function or method, with the class and function that it stands in."""
+
+    node: FunctionNode
+    module: Module
+    of_class: ast.ClassDef | None
+    outer: Function | None
+    _is_generator: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that it is defined by."""
+        return self.node.name
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is an `async def`."""
+        return isinstance(self.node, ast.AsyncFunctionDef)
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether it yields."""
+        if self._is_generator is None:
+            self._is_generator = any(
+                isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(self.node)
+            )
+        return self._is_generator
+
+    def parameters(self) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+        """Yield each parameter with its default."""
+        arguments = self.node.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        missing = [None] * (len(positional) - len(arguments.defaults))
+        yield from zip(positional, [*missing, *arguments.defaults], strict=True)
+        yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+
+
+@dataclass(slots=True)
+class Place:
+    """A call, with the function whose body or parameters it stands in."""
+
+    node: ast.Call
+    module: Module
+    function: Function | None
+    parameter: str | None = None
+    """The parameter that it is the default of, or stands in the annotation of."""
+    alias: str | None = None
+    """The name at the top of the module that it is part of."""
+
+
+@dataclass(slots=True)
+class Module:
+    """A file that was parsed, with the names at its top and the places that rules ask for."""
+
+    path: str
+    name: str
+    text: str
+    tree: ast.Module
+    imports: dict[str, str] = field(default_factory=dict)
+    """What each imported name stands for, in full."""
+    values: dict[str, ast.expr] = field(default_factory=dict)
+    """What is assigned to each name at the top."""
+    functions: list[Function] = field(default_factory=list)
+    top: dict[str, Function] = field(default_factory=dict)
+    """The functions at the top."""
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    methods: dict[ast.ClassDef, dict[str, Function]] = field(default_factory=dict)
+    calls: list[Place] = field(default_factory=list)
+    loops: list[tuple[ast.For | ast.AsyncFor, Function | None]] = field(default_factory=list)
+
+    def full_name(self, node: ast.expr) -> str | None:
+        """Return what a name or attribute stands for, such as "sqlalchemy.orm.Session"."""
+        if isinstance(node, ast.Name):
+            imported = self.imports.get(node.id)
+            if imported is not None:
+                return imported
+            own = node.id in self.values or node.id in self.top or node.id in self.classes
+            return f"{self.name}.{node.id}" if own else node.id
+        if isinstance(node, ast.Attribute):
+            base = self.full_name(node.value)
+            return None if base is None else f"{base}.{node.attr}"
+        if isinstance(node, ast.Subscript):
+            return self.full_name(node.value)
+        return None
+
+    def line(self, number: int) -> str:
+        """Return a line of the text, counted from 1."""
+        lines = self.text.splitlines()
+        return lines[number - 1] if number <= len(lines) else ""
+
+
+def read(path: Path, name: str) -> Module:
+    """Parse a file, without looking further where it has nothing of interest.
+
+    Raises `Unreadable`.
+    """
+    try:
+        raw = path.read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+        tree = ast.parse(raw, filename=str(path))
+        text = raw.decode(encoding)
+    except SyntaxError as error:
+        where = f" at line {error.lineno}" if error.lineno else ""
+        raise Unreadable(f"does not parse: {error.msg}{where}") from None
+    except (OSError, UnicodeError, ValueError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise Unreadable(f"can't be read: {reason}") from None
+    module = Module(str(path), name, text, tree)
+    if _OF_INTEREST.search(text):
+        _Collector(module, is_package=path.name == "__init__.py").collect()
+    return module
+
+
+def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what stands in a function's body, without what functions and classes in it have."""
+    waiting = list(getattr(node, "body", ()))
+    while waiting:
+        each = waiting.pop(0)
+        yield each
+        if not isinstance(each, FunctionNode | ast.ClassDef | ast.Lambda):
+            waiting[:0] = ast.iter_child_nodes(each)
+
+
+class _Collector:
+    """Goes through a tree once, and notes what rules ask for."""
+
+    def __init__(self, module: Module, *, is_package: bool) -> None:
+        self._module = module
+        self._is_package = is_package
+
+    def collect(self) -> None:
+        for statement in self._module.tree.body:
+            self._top(statement)
+        for statement in self._module.tree.body:
+            self._visit(statement, None, None, alias=_assigned_name(statement))
+
+    def _top(self, node: ast.stmt) -> None:
+        """Note the names at the top, also of those under `if` and `try`."""
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                name = each.asname or each.name.partition(".")[0]
+                self._module.imports[name] = each.name if each.asname else name
+        elif isinstance(node, ast.ImportFrom):
+            base = self._base(node)
+            for each in node.names:
+                self._module.imports[each.asname or each.name] = f"{base}.{each.name}"
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    self._module.values[target.id] = node.value
+        elif isinstance(node, ast.AnnAssign):
+            if isinstance(node.target, ast.Name) and node.value is not None:
+                self._module.values[node.target.id] = node.value
+        elif isinstance(node, ast.ClassDef):
+            self._module.classes[node.name] = node
+        elif isinstance(node, ast.If | ast.Try | ast.With):
+            for part in ("body", "orelse", "finalbody", "handlers"):
+                for each in getattr(node, part, ()):
+                    for statement in each.body if isinstance(each, ast.ExceptHandler) else [each]:
+                        self._top(statement)
+
+    def _base(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        parts = self._module.name.split(".")
+        up = node.level - 1 if self._is_package else node.level
+        kept = parts[: len(parts) - up] if up else parts
+        return ".".join([*kept, *([node.module] if node.module else [])])
+
+    def _visit(
+        self,
+        node: ast.AST,
+        function: Function | None,
+        of_class: ast.ClassDef | None,
+        parameter: str | None = None,
+        alias: str | None = None,
+    ) -> None:
+        if isinstance(node, FunctionNode):
+            self._function(node, function, of_class)
+            return
+        if isinstance(node, ast.ClassDef):
+            if function is None:
+                self._module.methods.setdefault(node, {})
+            for child in ast.iter_child_nodes(node):
+                self._visit(child, function, node)
+            return
+        if isinstance(node, ast.Call):
+            place = Place(node, self._module, function, parameter, alias)
+            self._module.calls.append(place)
+        elif isinstance(node, ast.For | ast.AsyncFor):
+            self._module.loops.append((node, function))
+        elif isinstance(node, ast.ImportFrom | ast.Import) and function is not None:
+            self._top(node)
+        for child in ast.iter_child_nodes(node):
+            self._visit(child, function, of_class, parameter, alias)
+
+    def _function(
+        self, node: FunctionNode, outer: Function | None, of_class: ast.ClassDef | None
+    ) -> None:
+        function = Function(node, self._module, of_class, outer)
+        self._module.functions.append(function)
+        if of_class is not None:
+            self._module.methods.setdefault(of_class, {})[node.name] = function
+        elif outer is None:
+            self._module.top[node.name] = function
+        for decorator in node.decorator_list:
+            self._visit(decorator, outer, None)
+        for argument, default in function.parameters():
+            for part in (argument.annotation, default):
+                if part is not None:
+                    self._visit(part, function, None, parameter=argument.arg)
+        for statement in node.body:
+            self._visit(statement, function, None)
+
+
+def _assigned_name(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return node.target.id
+    type_alias = getattr(ast, "TypeAlias", None)  # `type Alias = …`, from Python 3.12 on
+    if type_alias is not None and isinstance(node, type_alias):
+        return str(node.name.id)  # type: ignore[attr-defined]
+    return None
