@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from sessionwatch import cli_live
+from sessionwatch import cli_lint, cli_live
 
 if TYPE_CHECKING:
     from sessionwatch.lab.report import Report
@@ -248,6 +248,7 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+main.add_command(cli_lint.lint)
 main.add_command(cli_live.run)
 main.add_command(cli_live.status)
 main.add_command(cli_live.top)
@@ -262,11 +263,10 @@ def explain(rule: str | None, as_json: bool) -> None:
     Exit status: 0 done, 2 unknown code or name.
     """
     from sessionwatch.outlets import terminal_explain as outlet
-    from sessionwatch.rules.catalog import CATALOG
-    from sessionwatch.rules.lookup import find_rule
+    from sessionwatch.rules.lookup import all_rules, find_rule
 
     if rule is None:
-        rules = list(CATALOG.values())
+        rules = list(all_rules().values())
         if as_json:
             click.echo(json.dumps([outlet.plain_summary(each) for each in rules], indent=2))
         else:

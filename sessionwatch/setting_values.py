@@ -9,7 +9,7 @@ from typing import Any
 from sessionwatch.courses import TIMELINES
 from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.records.redaction import REDACTABLE
-from sessionwatch.rules.catalog import CATALOG
+from sessionwatch.rules.catalog import ALL_CODES
 from sessionwatch.rules.lookup import nearest
 
 LEVELS = ("off", "warn", "error")
@@ -153,8 +153,8 @@ def _codes(name: str, value: Any) -> tuple[str, ...]:
 def _code(name: str, value: Any) -> str:
     """Check a code, or the beginning of some."""
     code = value.strip().upper() if isinstance(value, str) else ""
-    if not code or not any(known.startswith(code) for known in CATALOG):
-        known = nearest(str(value), CATALOG)
+    if not code or not any(known.startswith(code) for known in ALL_CODES):
+        known = nearest(str(value), ALL_CODES)
         raise SettingsError(f"{name} has the unknown code {value!r}; did you mean {known!r}?")
     return code
 

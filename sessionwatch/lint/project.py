@@ -141,7 +141,7 @@ class Project:
         name = module.full_name(node)
         if name is None:
             return False
-        if function is not None and name.partition(".")[0] in _local_names(function):
+        if function is not None and name.partition(".")[0] in local_names(function):
             return self._is_local_factory(module, node, function)
         key = (module.name, name)
         if key not in self._factories:
@@ -156,7 +156,9 @@ class Project:
             each.value
             for each in own_nodes(function.node)
             if isinstance(each, ast.Assign)
-            and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets)
+            and any(
+                isinstance(target, ast.Name) and target.id == node.id for target in each.targets
+            )
         ]
         return bool(values) and all(self._is_maker_call(module, value) for value in values)
 
@@ -303,7 +305,7 @@ def _is_librarys(name: str) -> bool:
     return name.partition(".")[0] in ("sqlalchemy", "sqlmodel", "fastapi", "starlette")
 
 
-def _local_names(function: Function) -> set[str]:
+def local_names(function: Function) -> set[str]:
     """Return the names that a function binds itself: parameters and what it assigns."""
     names = {argument.arg for argument, _ in function.parameters()}
     for node in own_nodes(function.node):

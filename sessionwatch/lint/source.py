@@ -15,7 +15,7 @@ _OF_INTEREST = re.compile(r"[Ss]ession|Depends|get_db")
 """A text without any of these has nothing that a rule looks for, nor anything of use to others."""
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """A file that can't be checked: one line says why."""
 
 
@@ -114,7 +114,7 @@ class Module:
 def read(path: Path, name: str) -> Module:
     """Parse a file, without looking further where it has nothing of interest.
 
-    Raises `Unreadable`.
+    Raises `UnreadableError`.
     """
     try:
         raw = path.read_bytes()
@@ -123,10 +123,10 @@ def read(path: Path, name: str) -> Module:
         text = raw.decode(encoding)
     except SyntaxError as error:
         where = f" at line {error.lineno}" if error.lineno else ""
-        raise Unreadable(f"does not parse: {error.msg}{where}") from None
+        raise UnreadableError(f"does not parse: {error.msg}{where}") from None
     except (OSError, UnicodeError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise Unreadable(f"can't be read: {reason}") from None
+        raise UnreadableError(f"can't be read: {reason}") from None
     module = Module(str(path), name, text, tree)
     if _OF_INTEREST.search(text):
         _Collector(module, is_package=path.name == "__init__.py").collect()

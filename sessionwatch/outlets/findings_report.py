@@ -17,7 +17,8 @@ GITHUB = "github"
 """What stands in the place of a file for annotations, which GitHub reads in the output."""
 
 
-def _json(findings: Sequence[Reportable]) -> str:
+def json_text(findings: Sequence[Reportable]) -> str:
+    """Return the findings as JSON, each with its fingerprint."""
     return json.dumps({"findings": [each.to_dict() for each in findings]}, indent=2) + "\n"
 
 
@@ -27,7 +28,7 @@ def sarif_text(findings: Sequence[Reportable]) -> str:
 
 
 _BY_SUFFIX: dict[str, Callable[[Sequence[Reportable]], str]] = {
-    ".json": _json,
+    ".json": json_text,
     ".sarif": sarif_text,
     ".xml": junit,
     ".md": findings_markdown,

@@ -75,3 +75,7 @@ INCIDENT_RULES: dict[type[Incident], tuple[str, Callable[[Any], Iterator[Finding
     module.INCIDENT: (module.RULE.code, module.check) for module in _AT_ONCE
 }
 """The rule that judges each class of incident, with its code."""
+
+STATIC_CODES = tuple(f"SW{number}" for number in range(601, 611))
+"""The codes of `sessionwatch lint`, whose rules are not imported for the sake of their names."""
+ALL_CODES = (*CATALOG, *STATIC_CODES)

@@ -12,11 +12,19 @@ from sessionwatch.rules.rule import Rule
 def find_rule(text: str) -> Rule:
     """Return the rule of a code or name in any case; raise `LookupError` naming the nearest."""
     wanted = text.strip().casefold()
-    for rule in CATALOG.values():
+    rules = all_rules().values()
+    for rule in rules:
         if wanted in (rule.code.casefold(), rule.name):
             return rule
-    known = [spelling for rule in CATALOG.values() for spelling in (rule.code, rule.name)]
+    known = [spelling for rule in rules for spelling in (rule.code, rule.name)]
     raise LookupError(f"unknown rule {text!r}; did you mean {nearest(text, known)}?")
+
+
+def all_rules() -> dict[str, Rule]:
+    """Return every rule by its code, those of the static check too, which only this imports."""
+    from sessionwatch.lint.catalog import LINT_CATALOG
+
+    return {**CATALOG, **LINT_CATALOG}
 
 
 def nearest(text: str, known: Iterable[str]) -> str:
@@ -32,7 +40,9 @@ def nearest(text: str, known: Iterable[str]) -> str:
 
 def one_line(rule: Rule) -> str:
     """Return the sentence that the rule's module begins with, or its cause under `python -OO`."""
-    documentation = import_module(f"sessionwatch.rules.{rule.code.lower()}").__doc__ or rule.cause
+    package = "rules" if rule.code in CATALOG else "lint.rules"
+    module = import_module(f"sessionwatch.{package}.{rule.code.lower()}")
+    documentation = module.__doc__ or rule.cause
     return documentation.removeprefix(f"{rule.code} {rule.name}: ").split("\n", 1)[0]
 
 

@@ -1,0 +1,146 @@
+"""The static check: which files, which rules, and what is left when ignores are taken away."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sessionwatch.lint.catalog import LINT_RULES
+from sessionwatch.lint.finding import LintFinding, Subject
+from sessionwatch.lint.ignores import Ignore, ignores_of
+from sessionwatch.lint.project import Project
+from sessionwatch.lint.source import UnreadableError, read
+
+_NEVER = {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
+
+
+@dataclass(slots=True)
+class Result:
+    """What the check has found."""
+
+    findings: list[LintFinding] = field(default_factory=list)
+    """By file and line."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Files that could not be checked, each with the reason."""
+    unused: list[tuple[Ignore, list[str]]] = field(default_factory=list)
+    """Comments that ignore what is not there, with the codes."""
+    files: int = 0
+
+
+def check(
+    paths: Sequence[str],
+    *,
+    reports: Callable[[str], bool],
+    exclude: Sequence[str] = (),
+    fastapi: tuple[int, int] | None = None,
+) -> Result:
+    """Check files and folders together; `reports` tells which codes are looked for.
+
+    `exclude` has patterns of paths or names that are left out of folders; `fastapi` is the version
+    that the code will run with, or None if it is not known. Raises `FileNotFoundError` for a path
+    that there is not.
+    """
+    result = Result()
+    modules = []
+    for file, name in _files(paths, exclude):
+        result.files += 1
+        try:
+            modules.append(read(file, name))
+        except UnreadableError as error:
+            result.unreadable.append((str(file), str(error)))
+    subject = Subject.of(Project(modules, fastapi))
+    looked_for = frozenset(code for code in LINT_RULES if reports(code))
+    found = [each for code in sorted(looked_for) for each in LINT_RULES[code](subject)]
+    ignores = {module.path: ignores_of(module) for module in modules}
+    result.findings = [each for each in found if not _is_ignored(each, ignores)]
+    result.findings.sort(key=lambda each: (each.module.path, each.line, each.rule.code))
+    for comments in ignores.values():
+        for comment in comments:
+            unused = comment.unused(looked_for) + comment.unknown(frozenset(LINT_RULES))
+            if unused:
+                result.unused.append((comment, unused))
+    return result
+
+
+def installed_fastapi() -> tuple[int, int] | None:
+    """Return the major and minor version of the FastAPI beside us, if there is one."""
+    try:
+        return parse_version(version("fastapi"))
+    except (PackageNotFoundError, ValueError):
+        return None
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """Return (0, 118) for "0.118" or "0.118.2"; raise `ValueError` for anything else."""
+    major, _, rest = text.strip().partition(".")
+    return int(major), int(rest.partition(".")[0])
+
+
+def _is_ignored(finding: LintFinding, ignores: dict[str, list[Ignore]]) -> bool:
+    lines = {finding.line, getattr(finding.node, "end_lineno", None) or finding.line}
+    if isinstance(finding.node, ast.For | ast.AsyncFor | ast.ExceptHandler):
+        lines = {finding.line}
+    covering = [
+        each
+        for each in ignores[finding.module.path]
+        if each.about in lines and each.covers(finding.rule.code)
+    ]
+    return bool(covering)
+
+
+def _files(paths: Sequence[str], exclude: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """Yield each file once, with the name by which others import it."""
+    seen: set[Path] = set()
+    for given in paths:
+        path = Path(given)
+        if not path.exists():
+            raise FileNotFoundError(given)
+        for file in [path] if path.is_file() else _below(path, exclude):
+            resolved = file.resolve()
+            if resolved not in seen:
+                seen.add(resolved)
+                yield file, module_name(file, path if path.is_dir() else file.parent)
+
+
+def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        here = Path(root)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name not in _NEVER
+            and not name.startswith(".")
+            and not (here / name / "pyvenv.cfg").exists()
+            and not _is_excluded(here / name, folder, exclude)
+        )
+        for name in sorted(files):
+            if name.endswith((".py", ".pyi")) and not _is_excluded(here / name, folder, exclude):
+                yield here / name
+
+
+def _is_excluded(path: Path, folder: Path, exclude: Sequence[str]) -> bool:
+    spellings = {path.name, path.as_posix(), path.relative_to(folder).as_posix()}
+    return any(
+        fnmatchcase(spelling, pattern.rstrip("/")) for spelling in spellings for pattern in exclude
+    )
+
+
+def module_name(file: Path, root: Path) -> str:
+    """Return the name that a file is imported by, as far as its packages tell."""
+    parts = [] if file.stem == "__init__" else [file.stem]
+    folder = file.resolve().parent
+    is_in_package = (folder / "__init__.py").exists()
+    if is_in_package:
+        while (folder / "__init__.py").exists():
+            parts.insert(0, folder.name)
+            folder = folder.parent
+        return ".".join(parts)
+    below = file.resolve().relative_to(root.resolve()).parent.parts
+    if below[:1] == ("src",):
+        below = below[1:]
+    return ".".join([*below, *parts])

@@ -1,0 +1,291 @@
+"""A generator that yields a session, and what happens before and after the `yield`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sessionwatch.lint.project import Project
+from sessionwatch.lint.source import Function, FunctionNode, own_nodes
+
+CONTEXT_MANAGERS = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
+_CLOSING = {"close", "aclose", "remove", "reset", "invalidate", "close_all"}
+_CLOSERS = {
+    "closing",
+    "aclosing",
+    "enter_context",
+    "enter_async_context",
+    "push",
+    "push_async_exit",
+}
+_BROAD = {"BaseException", "Exception"}
+_NO_RETURN = ("raise", "abort", "fail", "exit")
+
+
+@dataclass(slots=True)
+class Step:
+    """A statement, with the `try` and `with` statements that it stands in, outermost first."""
+
+    node: ast.stmt
+    within: tuple[tuple[ast.stmt, str], ...]
+    """Each with the part of it: body, handlers, orelse, finalbody."""
+
+
+@dataclass(slots=True)
+class SessionDependency:
+    """One such generator, its `yield` and the session that it gives."""
+
+    function: Function
+    session: str
+    """The variable; empty where the session is made in the `yield` itself."""
+    given: Step
+    """The statement that yields."""
+    steps: list[Step]
+    opened: ast.stmt | None
+    """Where the session is made, if nothing but the function itself closes it."""
+    commits: list[Step] = field(default_factory=list)
+    """What commits after the `yield`, but for the handlers of errors."""
+    begins: ast.stmt | None = None
+    """The `with … begin()` around the `yield`, whose end commits."""
+
+    @property
+    def module_path(self) -> str:
+        """The file."""
+        return self.function.module.path
+
+    @property
+    def is_context_manager(self) -> bool:
+        """Whether it is made for a `with` statement."""
+        return bool(self.function.node.decorator_list)
+
+    @property
+    def commit(self) -> ast.stmt | None:
+        """What commits after the `yield` where nothing was raised."""
+        return self.commits[0].node if self.commits else self.begins
+
+    def around(self) -> Iterator[tuple[ast.Try, str]]:
+        """Yield each `try` that the `yield` stands in, outermost first, and in which part of it."""
+        for node, part in self.given.within:
+            if isinstance(node, ast.Try):
+                yield node, part
+
+    def closes(self, statements: list[ast.stmt]) -> bool:
+        """Whether one of the statements closes the session, or hands it to what will."""
+        return any(
+            self._is_closing(node) for each in statements for node in [each, *_expressions(each)]
+        )
+
+    @property
+    def is_closed_always(self) -> bool:
+        """Whether the session is closed whatever is raised where it was given."""
+        for node, part in self.given.within:
+            if isinstance(node, ast.With | ast.AsyncWith) and self._manages(node):
+                return True
+            if isinstance(node, ast.Try) and part == "body":
+                if self.closes(node.finalbody) or self._closes_in_handlers(node):
+                    return True
+        return any(self._is_handed_over(step.node) for step in self.steps)
+
+    @property
+    def is_closed_ever(self) -> bool:
+        """Whether anything in the function closes it."""
+        return self.closes([step.node for step in self.steps])
+
+    def _closes_in_handlers(self, node: ast.Try) -> bool:
+        broad = [each for each in node.handlers if is_broad(each)]
+        return bool(broad) and all(self.closes(each.body) for each in node.handlers)
+
+    def _manages(self, node: ast.With | ast.AsyncWith) -> bool:
+        return any(self._is_session(part) for item in node.items for part in _managed(item))
+
+    def _is_session(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == self.session
+
+    def _is_closing(self, node: ast.AST) -> bool:
+        if not isinstance(node, ast.Call):
+            return False
+        called = node.func
+        if isinstance(called, ast.Attribute) and called.attr in _CLOSING:
+            base = called.value
+            return self._is_session(base) or called.attr in ("remove", "close_all")
+        return any(self._is_session(each) for each in node.args)
+
+    def _is_handed_over(self, node: ast.stmt) -> bool:
+        """Whether a stack of contexts, or a finalizer, is given the session or its `close`."""
+        for each in _expressions(node):
+            if isinstance(each, ast.Attribute) and each.attr in _CLOSING:
+                if self._is_session(each.value) and not _is_called(each, node):
+                    return True
+            if isinstance(each, ast.Call) and any(self._is_session(part) for part in each.args):
+                name = getattr(each.func, "attr", getattr(each.func, "id", ""))
+                if name in _CLOSERS:
+                    return True
+        return False
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler takes every exception, or every one that an application raises."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return handler.type is None or any(
+        isinstance(kind, ast.Name) and kind.id in _BROAD for kind in kinds
+    )
+
+
+def raises(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler raises again, or ends in a call that says that it does."""
+    if any(isinstance(node, ast.Raise) for node in own_nodes(handler)):
+        return True
+    last = handler.body[-1]
+    call = last.value if isinstance(last, ast.Expr) else None
+    call = call.value if isinstance(call, ast.Await) else call
+    if not isinstance(call, ast.Call):
+        return False
+    name = getattr(call.func, "attr", getattr(call.func, "id", "")).casefold()
+    return any(word in name for word in _NO_RETURN)
+
+
+def session_dependencies(project: Project) -> Iterator[SessionDependency]:
+    """Yield every generator of a project that yields a session, as `Depends` or `with` uses it."""
+    for function in project.functions():
+        if function.is_generator and _is_plain(function):
+            found = _examine(project, function)
+            if found is not None:
+                yield found
+
+
+def _is_plain(function: Function) -> bool:
+    """Whether nothing but contextlib's decorators stands above a function."""
+    return all(
+        function.module.full_name(each) in CONTEXT_MANAGERS for each in function.node.decorator_list
+    )
+
+
+def _examine(project: Project, function: Function) -> SessionDependency | None:
+    steps = list(_steps(function.node.body, ()))
+    opened: dict[str, ast.stmt] = {}
+    managed: set[str] = set()
+    for step in steps:
+        node = step.node
+        if isinstance(node, ast.Assign) and _makes(project, function, node.value):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    opened[target.id] = node
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            if node.value is not None and _makes(project, function, node.value):
+                opened[node.target.id] = node
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            for item in node.items:
+                if isinstance(item.optional_vars, ast.Name):
+                    if _gives_session(project, function, item.context_expr, opened):
+                        managed.add(item.optional_vars.id)
+    for step in steps:
+        value = _yielded(step.node)
+        if value is None:
+            continue
+        name = value.id if isinstance(value, ast.Name) else ""
+        if name in opened or name in managed or _makes(project, function, value):
+            made = None if name in managed else opened.get(name, step.node)
+            found = SessionDependency(function, name, step, steps, made)
+            _note_commits(project, found)
+            return found
+    return None
+
+
+def _makes(project: Project, function: Function, node: ast.expr) -> bool:
+    return project.makes_session(function.module, node, function)
+
+
+def _gives_session(
+    project: Project, function: Function, node: ast.expr, opened: dict[str, ast.stmt]
+) -> bool:
+    """Whether `with <node> as name` binds a session that the block closes."""
+    if _makes(project, function, node):
+        return True
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "begin":
+        return project.is_factory(function.module, node.func.value, function)
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    return name in _CLOSERS and any(_makes(project, function, each) for each in node.args)
+
+
+def _note_commits(project: Project, found: SessionDependency) -> None:
+    position = next(i for i, step in enumerate(found.steps) if step is found.given)
+    for step in found.steps[position + 1 :]:
+        in_handler = any(part == "handlers" for _, part in step.within)
+        if not in_handler and isinstance(step.node, ast.Expr) and _commits(step.node, found):
+            found.commits.append(step)
+    for node, _ in found.given.within:
+        if isinstance(node, ast.With | ast.AsyncWith):
+            for item in node.items:
+                if _begins(project, found, item.context_expr):
+                    found.begins = node
+
+
+def _commits(node: ast.Expr, found: SessionDependency) -> bool:
+    value = node.value.value if isinstance(node.value, ast.Await) else node.value
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr == "commit"
+        and isinstance(value.func.value, ast.Name)
+        and value.func.value.id == found.session
+    )
+
+
+def _begins(project: Project, found: SessionDependency, node: ast.expr) -> bool:
+    """Whether it is `SessionLocal.begin()` or `session.begin()`."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return False
+    if node.func.attr != "begin":
+        return False
+    base = node.func.value
+    is_session = isinstance(base, ast.Name) and base.id == found.session
+    return is_session or project.is_factory(found.function.module, base, found.function)
+
+
+def _steps(statements: list[ast.stmt], within: tuple[tuple[ast.stmt, str], ...]) -> Iterator[Step]:
+    """Yield each statement, also those in blocks, in the order in which they stand."""
+    for node in statements:
+        yield Step(node, within)
+        if isinstance(node, FunctionNode | ast.ClassDef):
+            continue
+        for part in ("body", "handlers", "orelse", "finalbody"):
+            for each in getattr(node, part, ()):
+                inner = each.body if isinstance(each, ast.ExceptHandler) else [each]
+                yield from _steps(inner, (*within, (node, part)))
+
+
+def _yielded(node: ast.stmt) -> ast.expr | None:
+    value: Any = getattr(node, "value", None)
+    if isinstance(node, ast.Expr | ast.Assign) and isinstance(value, ast.Yield):
+        return value.value
+    return None
+
+
+def _managed(item: ast.withitem) -> Iterator[ast.AST]:
+    """Yield what a `with` closes: what it is given, what it names, and what `closing` has."""
+    yield item.context_expr
+    if item.optional_vars is not None:
+        yield item.optional_vars
+    if isinstance(item.context_expr, ast.Call):
+        yield from item.context_expr.args
+        if isinstance(item.context_expr.func, ast.Attribute):
+            yield item.context_expr.func.value
+
+
+def _expressions(node: ast.stmt) -> Iterator[ast.AST]:
+    """Yield what a statement itself says, without the statements inside it."""
+    waiting = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ast.ExceptHandler):
+            continue
+        yield each
+        waiting.extend(child for child in ast.iter_child_nodes(each))
+
+
+def _is_called(attribute: ast.Attribute, node: ast.stmt) -> bool:
+    return any(isinstance(each, ast.Call) and each.func is attribute for each in _expressions(node))

@@ -1,0 +1,78 @@
+"""What the static check finds."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sessionwatch.lint.dependency import SessionDependency, session_dependencies
+from sessionwatch.lint.project import Project
+from sessionwatch.lint.source import Function, Module
+from sessionwatch.outlets.reportable import Reportable
+from sessionwatch.rules.rule import Rule
+
+
+@dataclass(slots=True)
+class LintFinding:
+    """A finding at a place in a file."""
+
+    rule: Rule
+    module: Module
+    node: ast.AST
+    what: str
+    function: Function | None = None
+
+    @property
+    def line(self) -> int:
+        """The line, counted from 1."""
+        return int(getattr(self.node, "lineno", 1))
+
+    @property
+    def column(self) -> int:
+        """The column, counted from 1."""
+        return int(getattr(self.node, "col_offset", 0)) + 1
+
+    @property
+    def message(self) -> str:
+        """The first line of what is told."""
+        return f"{self.rule.code} {self.rule.title}: {self.what}"
+
+    def reportable(self) -> Reportable:
+        """Return it as reports need it."""
+        return Reportable(
+            code=self.rule.code,
+            name=self.rule.name,
+            severity=self.rule.severity.value,
+            message=self.message,
+            fix=self.rule.fix,
+            cause=self.rule.cause,
+            file=self.module.path,
+            line=self.line,
+            column=self.column,
+            function=self.function.name if self.function is not None else "",
+            source=self.module.line(self.line).strip(),
+        )
+
+
+@dataclass(slots=True)
+class Subject:
+    """What the rules look at: the project, and its generators that give sessions."""
+
+    project: Project
+    dependencies: list[SessionDependency] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, project: Project) -> Subject:
+        """Return what is to be judged of a project."""
+        return cls(project, list(session_dependencies(project)))
+
+    def dependency(self, function: Function | None) -> SessionDependency | None:
+        """Return the generator that a function is, if it yields a session."""
+        for each in self.dependencies:
+            if each.function is function:
+                return each
+        return None
+
+
+Check = Callable[[Subject], Iterator[LintFinding]]

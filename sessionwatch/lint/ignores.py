@@ -1,0 +1,67 @@
+"""`# sessionwatch: ignore[SW606]`: what a line allows, and which of these comments are of no use."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from dataclasses import dataclass, field
+
+from sessionwatch.lint.source import Module
+
+_COMMENT = re.compile(r"#\s*sessionwatch:\s*ignore(?:\[([^\]]*)\])?", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Ignore:
+    """One comment, on the line that it is about."""
+
+    module: Module
+    line: int
+    about: int
+    """The line of code: its own, or the next for a comment that stands alone."""
+    codes: frozenset[str]
+    """Empty for all codes."""
+    used: set[str] = field(default_factory=set)
+
+    def covers(self, code: str) -> bool:
+        """Whether it allows a code; notes that it was of use."""
+        fits = not self.codes or code in self.codes
+        if fits:
+            self.used.add(code)
+        return fits
+
+    def unused(self, checked: frozenset[str]) -> list[str]:
+        """Return the codes that were looked for and not found here, or "any" for a bare one."""
+        if not self.codes:
+            return [] if self.used else ["any"]
+        return sorted(code for code in self.codes - self.used if code in checked)
+
+    def unknown(self, known: frozenset[str]) -> list[str]:
+        """Return the codes that there are not."""
+        return sorted(self.codes - known)
+
+
+def ignores_of(module: Module) -> list[Ignore]:
+    """Return the comments of a file, which are told from strings that look like them."""
+    if "sessionwatch:" not in module.text:
+        return []
+    found = []
+    lines = module.text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
+        match = _COMMENT.search(token.string) if token.type == tokenize.COMMENT else None
+        if match is None:
+            continue
+        line = token.start[0]
+        alone = not lines[line - 1][: token.start[1]].strip()
+        codes = frozenset(filter(None, map(str.strip, (match[1] or "").upper().split(","))))
+        found.append(Ignore(module, line, _next_code(lines, line) if alone else line, codes))
+    return found
+
+
+def _next_code(lines: list[str], line: int) -> int:
+    for number in range(line, len(lines)):
+        text = lines[number].strip()
+        if text and not text.startswith("#"):
+            return number + 1
+    return line

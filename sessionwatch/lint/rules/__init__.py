@@ -1,0 +1,1 @@
+"""The static rules, one module each, named by its code."""

@@ -1,0 +1,75 @@
+"""SW606 late-commit: a commit after the yield comes when the client has its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from sessionwatch.lint.finding import LintFinding, Subject
+from sessionwatch.rules.rule import Evidence, Rule, Severity
+
+_BROKEN = """\
+def get_db():
+    with SessionLocal.begin() as db:
+        yield db
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db)):
+    db.add(Item(name="lamp"))
+    return {}
+"""
+
+_CORRECT = """\
+def get_db():
+    with SessionLocal.begin() as db:
+        yield db
+
+
+@app.post("/items")
+def create_item(db: Session = Depends(get_db, scope="function")):
+    db.add(Item(name="lamp"))
+    return {}
+"""
+
+RULE = Rule(
+    code="SW606",
+    name="late-commit",
+    evidence=Evidence.SUSPECT,
+    severity=Severity.WARNING,
+    cause=(
+        "From 0.118 on, FastAPI runs what stands after the yield when the response has been "
+        "sent. If that commit fails, the client has been told that all went well; and until "
+        "it is done, the next request may not see what this one wrote."
+    ),
+    fix=(
+        'Inject it with `Depends(get_db, scope="function")` (FastAPI 0.121 or newer), so that '
+        "it ends before the response is sent, or commit in the handler."
+    ),
+    fine=("Where losing the write after a success is no harm, such as a counter of visits."),
+    broken=_BROKEN,
+    correct=_CORRECT,
+)
+
+
+_FIRST = (0, 118)
+
+
+def check(subject: Subject) -> Iterator[LintFinding]:
+    """Find injections, without `scope="function"`, of what commits after its `yield`.
+
+    Not where the FastAPI that will run it is known to be older.
+    """
+    version = subject.project.fastapi
+    if version is not None and version < _FIRST:
+        return
+    for injection in subject.project.injections:
+        found = subject.dependency(injection.function)
+        if found is None or found.commit is None or injection.scope == "function":
+            continue
+        place = injection.place
+        what = (
+            f"{found.function.name} commits after its yield (line {found.commit.lineno} of "
+            f"{PurePath(found.module_path).name}), when the client has its answer"
+        )
+        yield LintFinding(RULE, place.module, place.node, what, place.function)

@@ -1,0 +1,29 @@
+"""The static check on a terminal: a line for each finding, with its fix below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionwatch.lint.check import Result
+
+
+def lint_lines(result: Result) -> Iterator[str]:
+    """Yield what was found, what could not be checked, and what was ignored in vain."""
+    for finding in result.findings:
+        place = f"{finding.module.path}:{finding.line}:{finding.column}"
+        yield f"{place}: {finding.message} ({finding.rule.severity.value})"
+        yield f"    {finding.module.line(finding.line).strip()}"
+        yield f"    fix: {finding.rule.fix}"
+    for path, reason in result.unreadable:
+        yield f"{path}: {reason}"
+    for comment, codes in result.unused:
+        yield f"{comment.module.path}:{comment.line}: nothing here to ignore: {', '.join(codes)}"
+    yield _total(result)
+
+
+def _total(result: Result) -> str:
+    number = len(result.findings)
+    findings = {0: "no findings", 1: "1 finding"}.get(number, f"{number} findings")
+    files = "1 file" if result.files == 1 else f"{result.files} files"
+    missed = f", {len(result.unreadable)} not checked" if result.unreadable else ""
+    return f"{findings} in {files}{missed}"
