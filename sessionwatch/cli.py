@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from sessionwatch import cli_lint, cli_live
+from sessionwatch import cli_lint, cli_live, cli_report
 
 if TYPE_CHECKING:
     from sessionwatch.lab.report import Report
@@ -73,6 +73,12 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print it for a pull request.")
 @click.option(
+    "--report",
+    "target",
+    metavar="FILE",
+    help="Write the findings as .json, .sarif, .xml (JUnit) or .md, too; `github` annotates.",
+)
+@click.option(
     "--html",
     "html_file",
     metavar="FILE",
@@ -93,6 +99,7 @@ def compare(
     fail_on: tuple[str, ...],
     as_json: bool,
     as_markdown: bool,
+    target: str | None,
     html_file: str | None,
 ) -> None:
     """Run every classic get_db on a real server, and check each verdict against the database.
@@ -108,6 +115,8 @@ def compare(
             _print_list(is_async)
             return
         conditions = _conditions(fail_on)
+        if target is not None:
+            cli_report.check(target)
         if as_json and as_markdown:
             raise LabError("--json and --markdown are two ways to print the report: give one")
         if html_file is not None:
@@ -133,6 +142,10 @@ def compare(
         sys.exit(_INTERRUPTED)
     if html_file is not None:
         _write_html(report, html_file)
+    if target is not None:
+        from sessionwatch.outlets.reportable import of_variants
+
+        cli_report.write(of_variants(report["variants"]), target)
     _print_report(report, as_json, as_markdown)
     sys.exit(report["exit_status"])
 

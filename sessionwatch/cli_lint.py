@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+from sessionwatch import cli_report
 
 if TYPE_CHECKING:
     from sessionwatch.lint.check import Result
@@ -46,13 +49,14 @@ def lint(
     Exit status: 0 nothing found, 1 something found or not readable, 2 wrong usage.
     """
     from sessionwatch.lint.check import check, installed_fastapi, parse_version
-    from sessionwatch.outlets.findings_report import check_target
     from sessionwatch.selection import Selection
     from sessionwatch.settings import Settings
 
+    gc.disable()  # it would go through all syntax trees again and again, which are no garbage
+    click.get_current_context().call_on_close(gc.enable)
+    if report is not None:
+        cli_report.check(report)
     try:
-        if report is not None:
-            check_target(report, "--report")
         given = {"select": _codes(select), "ignore": _codes(ignore)}
         settings = Settings.load(**{name: codes for name, codes in given.items() if codes})
         selection = Selection(settings)
@@ -75,7 +79,7 @@ def lint(
     else:
         _print(result, form)
     if report is not None:
-        _write(result, report)
+        cli_report.write((each.reportable() for each in result.findings), report)
     sys.exit(_FOUND if result.findings or result.unreadable else _DONE)
 
 
@@ -91,28 +95,18 @@ def _set_excludes() -> tuple[str, ...]:
 
 
 def _print(result: Result, form: str) -> None:
-    from sessionwatch.outlets.annotations import annotations
     from sessionwatch.outlets.findings_report import json_text, sarif_text
+    from sessionwatch.outlets.github import github_annotations
     from sessionwatch.outlets.lint_text import lint_lines
 
     findings = [finding.reportable() for finding in result.findings]
     if form == "text":
         click.echo("\n".join(lint_lines(result)))
         return
-    forms = {"json": json_text, "sarif": sarif_text, "github": annotations}
+    forms = {"json": json_text, "sarif": sarif_text, "github": github_annotations}
     click.echo(forms[form](findings), nl=False)
     for path, reason in result.unreadable:
         click.echo(f"sessionwatch: {path}: {reason}", err=True)
-
-
-def _write(result: Result, target: str) -> None:
-    from sessionwatch.outlets.findings_report import report
-
-    try:
-        findings = [finding.reportable() for finding in result.findings]
-        report(findings, target, lambda text: click.echo(text, nl=False))
-    except OSError as error:
-        _fail(f"--report: can't write {target}: {error.strerror}")
 
 
 def _fix(result: Result, fastapi: tuple[int, int] | None, *, applies: bool) -> None:

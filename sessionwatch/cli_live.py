@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
+from sessionwatch import cli_report
+
 _DONE, _FAILED, _WRONG_USAGE, _INTERRUPTED = 0, 1, 2, 130
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -21,9 +23,20 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 @click.option(
     "--fail-on", multiple=True, metavar="CODE|SEVERITY", help="Exit 1 when such a finding was made."
 )
+@click.option(
+    "--report",
+    metavar="FILE",
+    help="Write the findings as .json, .sarif, .xml (JUnit) or .md; `github` annotates.",
+)
 @click.option("--factory", is_flag=True, help="MODULE:APP is a function that makes it.")
 @click.pass_context
-def run(context: click.Context, application: str, fail_on: tuple[str, ...], factory: bool) -> None:
+def run(
+    context: click.Context,
+    application: str,
+    fail_on: tuple[str, ...],
+    report: str | None,
+    factory: bool,
+) -> None:
     """Serve an unchanged application with sessionwatch in it, and sum up at the end.
 
     All other options are uvicorn's, such as --port, --reload and --workers.
@@ -41,6 +54,8 @@ def run(context: click.Context, application: str, fail_on: tuple[str, ...], fact
         conditions = tuple(check_condition(condition) for condition in fail_on)
     except ValueError as error:
         _fail(str(error))
+    if report is not None:
+        cli_report.check(report)
     status = _DONE
     with tempfile.TemporaryDirectory() as folder:
         os.environ[serving.APPLICATION] = application
@@ -57,13 +72,14 @@ def run(context: click.Context, application: str, fail_on: tuple[str, ...], fact
             pass
         if status == _DONE:
             serving.leave_snapshots()
-            status = _sum_up(Path(folder), conditions)
+            status = _sum_up(Path(folder), conditions, report)
     sys.exit(status)
 
 
-def _sum_up(folder: Path, conditions: tuple[str, ...]) -> int:
+def _sum_up(folder: Path, conditions: tuple[str, ...], target: str | None) -> int:
     """Print what all processes have seen; returns the exit status."""
     from sessionwatch.conditions import met_conditions
+    from sessionwatch.outlets.reportable import Reportable
     from sessionwatch.outlets.terminal_console import make_console
     from sessionwatch.outlets.terminal_status import screen
     from sessionwatch.serving import merged
@@ -75,6 +91,8 @@ def _sum_up(folder: Path, conditions: tuple[str, ...]) -> int:
     report = snapshot.to_dict()
     report["matching"] = {name: len(report[name]) for name in ("open_sessions", "findings")}
     make_console().print(screen(report))
+    if target is not None:
+        cli_report.write(map(Reportable.from_finding, report["findings"]), target)
     met = met_conditions(report["findings"], conditions)
     if met:
         click.echo(f"sessionwatch: failed, since --fail-on {', '.join(met)} is met", err=True)

@@ -97,9 +97,12 @@ async def _read(engine):
 
 
 def test_exception_of_the_block_goes_out_as_it_is(leak):
-    with pytest.raises(ZeroDivisionError), no_leaks():
+    def leak_and_raise():
         leak()
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), no_leaks():
+        leak_and_raise()
 
 
 def test_allow_and_settings(leak):

@@ -14,7 +14,7 @@ from sessionwatch.lint.catalog import LINT_RULES
 from sessionwatch.lint.finding import LintFinding, Subject
 from sessionwatch.lint.ignores import Ignore, ignores_of
 from sessionwatch.lint.project import Project
-from sessionwatch.lint.source import UnreadableError, read
+from sessionwatch.lint.source import Module, UnreadableError, read
 
 _NEVER = {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
 
@@ -46,13 +46,25 @@ def check(
     that there is not.
     """
     result = Result()
-    modules = []
-    for file, name in _files(paths, exclude):
+    modules = list(_read_all(_files(paths, exclude), result))
+    return _judge(modules, fastapi, reports, result)
+
+
+def _read_all(files: Iterator[tuple[Path, str]], result: Result) -> Iterator[Module]:
+    for file, name in files:
         result.files += 1
         try:
-            modules.append(read(file, name))
+            yield read(file, name)
         except UnreadableError as error:
             result.unreadable.append((str(file), str(error)))
+
+
+def _judge(
+    modules: list[Module],
+    fastapi: tuple[int, int] | None,
+    reports: Callable[[str], bool],
+    result: Result,
+) -> Result:
     subject = Subject.of(Project(modules, fastapi))
     looked_for = frozenset(code for code in LINT_RULES if reports(code))
     found = [each for code in sorted(looked_for) for each in LINT_RULES[code](subject)]

@@ -83,9 +83,8 @@ class SessionDependency:
         for node, part in self.given.within:
             if isinstance(node, ast.With | ast.AsyncWith) and self._manages(node):
                 return True
-            if isinstance(node, ast.Try) and part == "body":
-                if self.closes(node.finalbody) or self._closes_in_handlers(node):
-                    return True
+            if isinstance(node, ast.Try) and part == "body" and self._closes_around(node):
+                return True
         return any(self._is_handed_over(step.node) for step in self.steps)
 
     @property
@@ -93,7 +92,9 @@ class SessionDependency:
         """Whether anything in the function closes it."""
         return self.closes([step.node for step in self.steps])
 
-    def _closes_in_handlers(self, node: ast.Try) -> bool:
+    def _closes_around(self, node: ast.Try) -> bool:
+        if self.closes(node.finalbody):
+            return True
         broad = [each for each in node.handlers if is_broad(each)]
         return bool(broad) and all(self.closes(each.body) for each in node.handlers)
 
@@ -112,12 +113,16 @@ class SessionDependency:
             return self._is_session(base) or called.attr in ("remove", "close_all")
         return any(self._is_session(each) for each in node.args)
 
+    def _is_method_given(self, each: ast.Attribute, node: ast.stmt) -> bool:
+        """Whether `session.close` stands there without being called."""
+        closes = each.attr in _CLOSING and self._is_session(each.value)
+        return closes and not _is_called(each, node)
+
     def _is_handed_over(self, node: ast.stmt) -> bool:
         """Whether a stack of contexts, or a finalizer, is given the session or its `close`."""
         for each in _expressions(node):
-            if isinstance(each, ast.Attribute) and each.attr in _CLOSING:
-                if self._is_session(each.value) and not _is_called(each, node):
-                    return True
+            if isinstance(each, ast.Attribute) and self._is_method_given(each, node):
+                return True
             if isinstance(each, ast.Call) and any(self._is_session(part) for part in each.args):
                 name = getattr(each.func, "attr", getattr(each.func, "id", ""))
                 if name in _CLOSERS:
@@ -176,10 +181,12 @@ def _examine(project: Project, function: Function) -> SessionDependency | None:
             if node.value is not None and _makes(project, function, node.value):
                 opened[node.target.id] = node
         elif isinstance(node, ast.With | ast.AsyncWith):
-            for item in node.items:
-                if isinstance(item.optional_vars, ast.Name):
-                    if _gives_session(project, function, item.context_expr, opened):
-                        managed.add(item.optional_vars.id)
+            managed |= {
+                item.optional_vars.id
+                for item in node.items
+                if isinstance(item.optional_vars, ast.Name)
+                and _gives_session(project, function, item.context_expr)
+            }
     for step in steps:
         value = _yielded(step.node)
         if value is None:
@@ -197,9 +204,7 @@ def _makes(project: Project, function: Function, node: ast.expr) -> bool:
     return project.makes_session(function.module, node, function)
 
 
-def _gives_session(
-    project: Project, function: Function, node: ast.expr, opened: dict[str, ast.stmt]
-) -> bool:
+def _gives_session(project: Project, function: Function, node: ast.expr) -> bool:
     """Whether `with <node> as name` binds a session that the block closes."""
     if _makes(project, function, node):
         return True

@@ -22,6 +22,8 @@ class LintFinding:
     node: ast.AST
     what: str
     function: Function | None = None
+    is_fixable: bool = True
+    """Whether a change that is mechanical elsewhere would be right here."""
 
     @property
     def line(self) -> int:

@@ -1,4 +1,4 @@
-"""`# sessionwatch: ignore[SW606]`: what a line allows, and which of these comments are of no use."""
+"""`# sessionwatch: ignore[SW606]`: what a line allows, and which comments are of no use."""
 
 from __future__ import annotations
 

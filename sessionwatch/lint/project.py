@@ -218,11 +218,8 @@ class Project:
     def is_session_type(self, module: Module, node: ast.expr | None) -> bool:
         """Whether an annotation says that something is a session."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            name = node.value
-            return any(
-                name == each.rpartition(".")[2] or name in SESSION_CLASSES
-                for each in SESSION_CLASSES
-            )
+            names = {each.rpartition(".")[2] for each in SESSION_CLASSES}
+            return node.value in names | SESSION_CLASSES
         if isinstance(node, ast.Subscript) and module.full_name(node) == "typing.Annotated":
             first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
             return self.is_session_type(module, first)
@@ -262,23 +259,21 @@ class Project:
     def session_names(self, function: Function) -> set[str]:
         """Return the parameters and variables of a function that are sessions."""
         names = set()
-        for argument, default in function.parameters():
-            if self._is_injected_session(function.module, argument.annotation, default):
+        for argument, _ in function.parameters():
+            if self.is_session_type(function.module, argument.annotation):
                 names.add(argument.arg)
         for node in own_nodes(function.node):
             if isinstance(node, ast.Assign) and self.makes_session(
                 function.module, node.value, function
             ):
                 names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-            elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
-                if self.makes_session(function.module, node.context_expr, function):
-                    names.add(node.optional_vars.id)
+            elif (
+                isinstance(node, ast.withitem)
+                and isinstance(node.optional_vars, ast.Name)
+                and self.makes_session(function.module, node.context_expr, function)
+            ):
+                names.add(node.optional_vars.id)
         return names
-
-    def _is_injected_session(
-        self, module: Module, annotation: ast.expr | None, default: ast.expr | None
-    ) -> bool:
-        return self.is_session_type(module, annotation)
 
     def _find_injections(self) -> Iterator[Injection]:
         for place in self.calls():

@@ -9,10 +9,32 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _OF_INTEREST = re.compile(r"[Ss]ession|Depends|get_db")
 """A text without any of these has nothing that a rule looks for, nor anything of use to others."""
+
+
+_WANTED = {
+    *("Depends", "Security", "next", "anext", "send", "asend", "__next__", "__anext__"),
+    *("add_task", "create_task", "ensure_future", "Thread", "Timer", "BackgroundTask"),
+}
+"""What the calls are named that rules ask for."""
+_STATEMENTS = {
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
+    *(ast.For, ast.AsyncFor, ast.Import, ast.ImportFrom),
+}
+_YIELDS = {ast.Yield, ast.YieldFrom}
+_LEAVES = {ast.Name, ast.Constant, ast.alias, ast.arg, ast.Pass, ast.Break, ast.Continue}
+_WITH_CHILDREN = {
+    each
+    for each in vars(ast).values()
+    if isinstance(each, type)
+    and issubclass(each, ast.AST)
+    and not issubclass(each, ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop)
+} - _LEAVES
+"""The kinds of nodes that are worth a visit."""
 
 
 class UnreadableError(ValueError):
@@ -27,7 +49,8 @@ class Function:
     module: Module
     of_class: ast.ClassDef | None
     outer: Function | None
-    _is_generator: bool | None = None
+    is_generator: bool = False
+    """Whether it yields."""
 
     @property
     def name(self) -> str:
@@ -38,15 +61,6 @@ class Function:
     def is_async(self) -> bool:
         """Whether it is an `async def`."""
         return isinstance(self.node, ast.AsyncFunctionDef)
-
-    @property
-    def is_generator(self) -> bool:
-        """Whether it yields."""
-        if self._is_generator is None:
-            self._is_generator = any(
-                isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(self.node)
-            )
-        return self._is_generator
 
     def parameters(self) -> Iterator[tuple[ast.arg, ast.expr | None]]:
         """Yield each parameter with its default."""
@@ -197,24 +211,49 @@ class _Collector:
         parameter: str | None = None,
         alias: str | None = None,
     ) -> None:
+        kind = type(node)
+        if kind is ast.Call:
+            if self._is_wanted(node.func):  # type: ignore[attr-defined]
+                place = Place(node, self._module, function, parameter, alias)  # type: ignore[arg-type]
+                self._module.calls.append(place)
+        elif kind in _STATEMENTS and self._statement(node, function, of_class):
+            return
+        elif kind in _YIELDS and function is not None:
+            function.is_generator = True
+        for name in node._fields:
+            value = getattr(node, name)
+            if type(value) is list:
+                for each in value:
+                    if type(each) in _WITH_CHILDREN:
+                        self._visit(each, function, None, parameter, alias)
+            elif type(value) in _WITH_CHILDREN:
+                self._visit(value, function, None, parameter, alias)
+
+    def _statement(
+        self, node: Any, function: Function | None, of_class: ast.ClassDef | None
+    ) -> bool:
+        """Note a statement; returns whether all that is in it has been visited."""
         if isinstance(node, FunctionNode):
             self._function(node, function, of_class)
-            return
+            return True
         if isinstance(node, ast.ClassDef):
             if function is None:
                 self._module.methods.setdefault(node, {})
-            for child in ast.iter_child_nodes(node):
+            for child in (*node.decorator_list, *node.bases, *node.body):
                 self._visit(child, function, node)
-            return
-        if isinstance(node, ast.Call):
-            place = Place(node, self._module, function, parameter, alias)
-            self._module.calls.append(place)
-        elif isinstance(node, ast.For | ast.AsyncFor):
+            return True
+        if isinstance(node, ast.For | ast.AsyncFor):
             self._module.loops.append((node, function))
-        elif isinstance(node, ast.ImportFrom | ast.Import) and function is not None:
+        elif function is not None:
             self._top(node)
-        for child in ast.iter_child_nodes(node):
-            self._visit(child, function, of_class, parameter, alias)
+        return False
+
+    def _is_wanted(self, called: ast.expr) -> bool:
+        """Whether a rule asks for calls of this name, whatever it was imported as."""
+        if isinstance(called, ast.Name):
+            name = self._module.imports.get(called.id, called.id)
+            return name.rpartition(".")[2] in _WANTED
+        return isinstance(called, ast.Attribute) and called.attr in _WANTED
 
     def _function(
         self, node: FunctionNode, outer: Function | None, of_class: ast.ClassDef | None
@@ -242,5 +281,5 @@ def _assigned_name(node: ast.stmt) -> str | None:
         return node.target.id
     type_alias = getattr(ast, "TypeAlias", None)  # `type Alias = …`, from Python 3.12 on
     if type_alias is not None and isinstance(node, type_alias):
-        return str(node.name.id)  # type: ignore[attr-defined]
+        return str(node.name.id)
     return None

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from sessionwatch.outlets.annotations import annotations
 from sessionwatch.outlets.findings_markdown import findings_markdown
+from sessionwatch.outlets.github import github_annotations
 from sessionwatch.outlets.junit import junit
 from sessionwatch.outlets.reportable import Reportable, worst_first
 from sessionwatch.outlets.sarif import sarif
@@ -56,7 +56,7 @@ def report(findings: Iterable[Reportable], target: str, write: Callable[[str], o
     """
     ordered = worst_first(findings)
     if target == GITHUB:
-        write(annotations(ordered))
+        write(github_annotations(ordered))
     else:
         path = Path(target)
         path.write_text(_BY_SUFFIX[path.suffix.lower()](ordered), encoding="utf-8")

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+_YOURS = "yours"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reportable:
@@ -96,3 +98,18 @@ def worst_first(findings: Iterable[Reportable]) -> list[Reportable]:
         findings,
         key=lambda each: (rank[each.severity], each.code, each.file or "", each.line, each.test),
     )
+
+
+def of_variants(variants: Iterable[Mapping[str, Any]]) -> list[Reportable]:
+    """Return what `sessionwatch compare` found, of the user's own get_db alone where it was tried.
+
+    Whose it is are the variant and the scenario.
+    """
+    tried = list(variants)
+    yours = [variant for variant in tried if variant["key"] == _YOURS]
+    return [
+        Reportable.from_finding(finding, owner=f"{variant['key']} in {cell['scenario']}")
+        for variant in yours or tried
+        for cell in variant["cells"]
+        for finding in cell["findings"]
+    ]

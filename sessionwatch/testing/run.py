@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -58,7 +58,7 @@ class Run:
         self._suite.start()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Let what follows belong to the test, with its own fixtures."""
         item.stash[_failed] = False
         owner = item.stash[_owners] = self._suite.begin(TEST, item.nodeid)
@@ -69,7 +69,7 @@ class Run:
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Judge the test when all its fixtures are torn down."""
         try:
             result = yield
@@ -101,9 +101,9 @@ class Run:
         return counted(owner.foreign_counts()) if owner.children else {}
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Note whether the test failed by itself, and give its verdict to the last report."""
-        result: Any = yield
+        result = yield
         if result.when == "teardown":
             verdict = item.stash.get(_verdicts, None)
             if verdict is not None:
@@ -116,7 +116,7 @@ class Run:
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
         """Let a fixture of many tests own what it opens, when it is set up and torn down.
 
         Finalizers run last in, first out: the owner comes back first, and is judged last.

@@ -35,9 +35,10 @@ def suite_settings(**overrides: Any) -> Settings:
     Raises `SettingsError` as `Settings.load` does.
     """
     settings = Settings.load(**overrides)
-    unset = {name: value for name, value in _UNLESS_SET.items() if name not in settings.sources}
+    sources = settings.sources
+    unset: dict[str, Any] = {key: _UNLESS_SET[key] for key in _UNLESS_SET.keys() - sources.keys()}
     changed = replace(settings, log_findings=False, **unset)
-    object.__setattr__(changed, "sources", settings.sources)
+    object.__setattr__(changed, "sources", sources)
     return changed
 
 

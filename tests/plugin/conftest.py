@@ -14,7 +14,7 @@ import sessionwatch
 
 PROJECT = str(Path(sessionwatch.__file__).resolve().parents[1])
 
-SHOP = '''
+SHOP = """
 from fastapi import Depends, FastAPI, HTTPException
 from sqlalchemy import ForeignKey, create_engine, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
@@ -89,7 +89,7 @@ def open_and_keep():
     session = SessionLocal()
     session.execute(ONE)
     kept.append(session)
-'''
+"""
 
 
 class Outcome:

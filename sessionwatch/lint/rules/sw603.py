@@ -53,13 +53,14 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     project = subject.project
     for function in project.functions():
         for argument, default in function.parameters():
-            if isinstance(default, ast.Call) and _gives_session(subject, function.module, default):
-                if project.serves(function):
-                    called = ast.unparse(default)
-                    what = (
-                        f"{function.name} has {argument.arg}={called}, made once for all requests"
-                    )
-                    yield LintFinding(RULE, function.module, default, what, function)
+            if (
+                isinstance(default, ast.Call)
+                and _gives_session(subject, function.module, default)
+                and project.serves(function)
+            ):
+                parameter = f"{argument.arg}={ast.unparse(default)}"
+                what = f"{function.name} has {parameter}, made once for all requests"
+                yield LintFinding(RULE, function.module, default, what, function)
     for injection in project.injections:
         module, target = injection.place.module, injection.target
         if isinstance(target, ast.Call) and _gives_session(subject, module, target):

@@ -19,7 +19,7 @@ def get_db():
 
 
 @app.get("/items")
-def read_items(db: Session = Depends(get_db)):
+def read_items(db: Session = Depends(get_db, scope="function")):
     return db.scalars(select(Item.name)).all()
 """
 
@@ -37,7 +37,7 @@ def get_db():
 
 
 @app.get("/items")
-def read_items(db: Session = Depends(get_db)):
+def read_items(db: Session = Depends(get_db, scope="function")):
     return db.scalars(select(Item.name)).all()
 """
 

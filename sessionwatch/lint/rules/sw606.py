@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import PurePath
 
 from sessionwatch.lint.finding import LintFinding, Subject
+from sessionwatch.lint.project import Project
+from sessionwatch.lint.source import Function
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -63,6 +66,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     version = subject.project.fastapi
     if version is not None and version < _FIRST:
         return
+    pinned = set(_taken_by_generators(subject.project))
     for injection in subject.project.injections:
         found = subject.dependency(injection.function)
         if found is None or found.commit is None or injection.scope == "function":
@@ -72,4 +76,24 @@ def check(subject: Subject) -> Iterator[LintFinding]:
             f"{found.function.name} commits after its yield (line {found.commit.lineno} of "
             f"{PurePath(found.module_path).name}), when the client has its answer"
         )
-        yield LintFinding(RULE, place.module, place.node, what, place.function)
+        given_to = place.function
+        ends_late = given_to is not None and given_to.is_generator
+        is_fixable = not ends_late and f"{place.module.name}.{place.alias}" not in pinned
+        yield LintFinding(RULE, place.module, place.node, what, given_to, is_fixable)
+
+
+def _taken_by_generators(project: Project) -> Iterator[str]:
+    """Yield the full names of annotations of generators, which end when the request does.
+
+    FastAPI refuses to give them what ends earlier (`DependencyScopeError`, 0.121 to 0.165).
+    """
+    for function in project.functions():
+        for argument, _ in function.parameters() if function.is_generator else ():
+            found = project.find(_name(function, argument))
+            if found is not None:
+                yield f"{found[0].name}.{found[1]}"
+
+
+def _name(function: Function, argument: ast.arg) -> str | None:
+    annotation = argument.annotation
+    return None if annotation is None else function.module.full_name(annotation)

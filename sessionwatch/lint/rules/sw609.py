@@ -76,10 +76,12 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     project = subject.project
     for place in project.calls():
         function = place.function
-        if function is None or place.parameter is not None or not project.serves(function):
+        if function is None or place.parameter is not None:
             continue
         kind = _kind(place.module, place.node, function)
-        if kind is None or (kind != "background" and _is_awaited(place.node, function)):
+        if kind is None or not project.serves(function):
+            continue
+        if kind != "background" and _is_awaited(place.node, function):
             continue
         sessions = project.session_names(function)
         escaped = _sessions_in(place.node, function) & sessions

@@ -10,7 +10,7 @@ from sessionwatch.outlets.reportable import Reportable
 _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-def annotations(findings: Sequence[Reportable]) -> str:
+def github_annotations(findings: Sequence[Reportable]) -> str:
     """Return a workflow command for each finding, such as `::error file=app.py,line=3::…`."""
     return "".join(f"{_annotation(finding)}\n" for finding in findings)
 

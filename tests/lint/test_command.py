@@ -1,0 +1,212 @@
+"""`sessionwatch lint`, as it is called."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from sessionwatch.cli import main
+
+LEAK = """\
+from sqlalchemy.orm import Session
+
+
+def get_db():
+    db = Session()
+    yield db
+    db.close()
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run the command in a folder that has one leak; returns its status and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    Path("shop").mkdir()
+    Path("shop/db.py").write_text(LEAK)
+    Path("clean.py").write_text("print('nothing')\n")
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["lint", *arguments])
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return run
+
+
+def test_text(command):
+    status, out, err = command(".")
+    assert (status, err) == (1, "")
+    first, source, fix, total = out.splitlines()
+    assert first == (
+        "shop/db.py:6:5: SW601 yield without finally: the session that get_db yields is closed "
+        "only if nothing is raised (error)"
+    )
+    assert source == "    yield db"
+    assert fix.startswith("    fix: Write `with SessionLocal() as db: yield db`")
+    assert total == "1 finding in 2 files"
+
+
+def test_clean(command):
+    assert command("clean.py") == (0, "no findings in 1 file\n", "")
+
+
+def test_formats(command):
+    _, out, _ = command("--format", "json", "shop")
+    (finding,) = json.loads(out)["findings"]
+    assert (finding["code"], finding["line"], finding["column"]) == ("SW601", 6, 5)
+    _, out, _ = command("--format", "sarif", ".")
+    (result,) = json.loads(out)["runs"][0]["results"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 6, "startColumn": 5}
+    _, out, _ = command("--format", "github", ".")
+    assert out.startswith(
+        "::error title=SW601 yield-without-finally,file=shop/db.py,line=6,col=5::"
+    )
+
+
+def test_fingerprint_survives_lines_above(command):
+    def fingerprint():
+        return json.loads(command("--format", "json", ".")[1])["findings"][0]["fingerprint"]
+
+    before = fingerprint()
+    Path("shop/db.py").write_text("# a line\n\n" + LEAK)
+    assert fingerprint() == before
+    Path("shop/db.py").write_text(LEAK.replace("get_db", "get_session"))
+    assert fingerprint() != before
+
+
+def test_reports(command):
+    assert command(".", "--report", "out.xml")[0] == 1
+    assert ElementTree.parse("out.xml").getroot()[0].get("failures") == "1"
+    assert command(".", "--report", "out.md")[0] == 1
+    assert "| SW601 yield-without-finally (error) | shop/db.py:6 |" in Path("out.md").read_text()
+
+
+def test_settings(command):
+    Path("pyproject.toml").write_text('[tool.sessionwatch]\nignore = ["SW601"]\n')
+    assert command(".")[0] == 0
+    assert command(".", "--ignore", "SW602")[0] == 1
+    Path("pyproject.toml").write_text('[tool.sessionwatch]\nexclude = ["shop"]\n')
+    assert command(".")[0] == 0
+    Path("pyproject.toml").write_text("")
+    assert command(".", "--select", "SW602,SW603")[0] == 0
+    assert command(".", "--exclude", "shop/*")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nowhere",), "there is no nowhere: name files or folders"),
+        ((".", "--select", "SW6000"), "unknown code 'SW6000'"),
+        ((".", "--fastapi", "new"), "'new' is no version: write one such as 0.121"),
+        ((".", "--report", "out.txt"), "neither 'github' nor a file in .json, .sarif"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(command, arguments, told):
+    status, out, err = command(*arguments)
+    assert (status, out) == (2, "")
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_file_that_does_not_parse(command):
+    Path("shop/bad.py").write_text("def broken(:\n")
+    status, out, _ = command(".")
+    assert status == 1
+    assert "shop/bad.py: does not parse: invalid syntax at line 1" in out
+    assert "1 finding in 3 files, 1 not checked" in out
+    Path("shop/db.py").unlink()
+    assert command(".")[0] == 1
+
+
+def test_diff_and_fix(command):
+    pytest.importorskip("libcst")
+    status, out, _ = command(".", "--diff")
+    assert status == 1
+    assert out.startswith("--- a/shop/db.py\n+++ b/shop/db.py\n@@ -3,5 +3,7 @@\n")
+    assert "+    finally:\n+        db.close()\n" in out
+    assert Path("shop/db.py").read_text() == LEAK
+    assert command(".", "--fix") == (0, "fixed 1 in shop/db.py\n", "")
+    assert command(".")[0] == 0
+
+
+def test_fix_without_libcst(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "libcst", None)
+    monkeypatch.delitem(sys.modules, "sessionwatch.lint.fixes", raising=False)
+    status, _, err = command(".", "--fix")
+    assert status == 2
+    assert err == "sessionwatch: --diff and --fix need libcst: pip install 'sessionwatch[fix]'\n"
+
+
+def test_explain(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "SW606"])
+    assert ended.value.code == 0
+    assert "late-commit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", ["fastapi", "sqlalchemy", "sqlmodel"])
+def test_nothing_is_found_in_what_is_installed(command, package):
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"{package} is not installed")
+    status, out, _ = command(str(Path(spec.origin).parent))
+    assert (status, out.partition(" in ")[0]) == (0, "no findings")
+
+
+MODULE = '''\
+"""Routes of {number}."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shop.database import get_db
+from shop.models import Model{number}
+
+router = APIRouter()
+Database = Annotated[Session, Depends(get_db)]
+'''
+ROUTE = '''
+
+@router.get("/things{number}/{{key}}")
+def read_{number}(key: int, db: Database, limit: int = 10) -> dict[str, object]:
+    """Return one thing and those beside it."""
+    thing = db.get(Model, key)
+    if thing is None:
+        raise HTTPException(404, detail=f"there is no thing {{key}}")
+    others = db.scalars(select(Model).where(Model.id != key).limit(limit)).all()
+    names = [other.name for other in others if other.name is not None]
+    total = sum(other.amount for other in others)
+    return {{"id": thing.id, "others": names, "total": total, "count": len(others)}}
+'''
+
+
+def test_a_thousand_files_take_less_than_five_seconds_of_one_core(command):
+    """Each is a module of routes, of a hundred lines and more."""
+    folder = Path("project/shop")
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "database.py").write_text(
+        "from sqlalchemy.orm import sessionmaker\nSessionLocal = sessionmaker()\n"
+        "def get_db():\n    with SessionLocal() as db:\n        yield db\n"
+    )
+    routes = "".join(ROUTE.format(number=number) for number in range(8))
+    for number in range(998):
+        text = MODULE.format(number=number) + routes
+        (folder / f"routes_{number}.py").write_text(text)
+    began = time.process_time()
+    status, out, _ = command("project")
+    seconds = time.process_time() - began
+    assert (status, out) == (0, "no findings in 1000 files\n")
+    assert seconds < 5, f"{seconds:.1f} s"
