@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from sessionwatch.cli import main
+from sessionwatch.lint.catalog import LINT_CATALOG
 from sessionwatch.outlets.terminal_explain import print_rule
-from sessionwatch.rules.catalog import CATALOG
-from sessionwatch.rules.lookup import one_line
+from sessionwatch.rules.catalog import ALL_CODES, CATALOG, STATIC_CODES
+from sessionwatch.rules.lookup import all_rules, one_line
 from sessionwatch.rules.prelude import PRELUDE
 
 
@@ -83,9 +84,9 @@ def test_the_list_has_a_line_for_each(explain):
     heading, *lines = out.splitlines()
     assert heading.split() == ["code", "name", "severity", "evidence", "it", "means"]
     assert [line.split()[:2] for line in lines] == [
-        [code, rule.name] for code, rule in sorted(CATALOG.items())
+        [code, rule.name] for code, rule in sorted(all_rules().items())
     ]
-    for line, (_, rule) in zip(lines, sorted(CATALOG.items()), strict=True):
+    for line, (_, rule) in zip(lines, sorted(all_rules().items()), strict=True):
         assert one_line(rule) in line
 
 
@@ -100,15 +101,28 @@ def test_one_rule_as_json(explain):
 
 def test_the_list_as_json(explain):
     plain = json.loads(explain("--json")[1])
-    assert [each["code"] for each in plain] == sorted(CATALOG)
+    assert [each["code"] for each in plain] == sorted(all_rules()) == sorted(ALL_CODES)
     assert all(each["means"] for each in plain)
 
 
-@pytest.mark.parametrize("code", CATALOG)
+@pytest.mark.parametrize("code", STATIC_CODES)
+def test_a_static_rule_says_how_its_line_is_ignored(explain, code):
+    status, out, _ = explain(code)
+    said = " ".join(out.split())
+    assert status == 0
+    for text in (LINT_CATALOG[code].cause, LINT_CATALOG[code].fine):
+        assert " ".join(text.split()) in said
+    assert f"# sessionwatch: ignore[{code}]" in said
+    assert "per-route-ignores" not in said
+
+
+@pytest.mark.parametrize("code", ALL_CODES)
 def test_a_module_begins_with_what_its_rule_means(code):
-    documentation = importlib.import_module(f"sessionwatch.rules.{code.lower()}").__doc__
-    assert documentation.startswith(f"{code} {CATALOG[code].name}: {one_line(CATALOG[code])}")
-    assert one_line(CATALOG[code]).endswith(".")
+    rule = all_rules()[code]
+    package = "lint.rules" if code in STATIC_CODES else "rules"
+    documentation = importlib.import_module(f"sessionwatch.{package}.{code.lower()}").__doc__
+    assert documentation.startswith(f"{code} {rule.name}: {one_line(rule)}")
+    assert one_line(rule).endswith(".")
 
 
 def test_colours_are_for_a_terminal(explain):

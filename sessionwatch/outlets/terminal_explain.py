@@ -11,6 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from sessionwatch.rules.catalog import STATIC_CODES
 from sessionwatch.rules.lookup import one_line
 from sessionwatch.rules.prelude import PRELUDE
 from sessionwatch.rules.rule import Rule
@@ -109,6 +110,20 @@ def _source(source: str, language: str, console: Console) -> Text:
 
 def _ways_to_ignore(code: str) -> list[tuple[str, str, str, str]]:
     """Return each way by its key, with its words, its language and an example."""
+    in_file = (
+        "pyproject",
+        "in pyproject.toml",
+        "toml",
+        f'[tool.sessionwatch]\nignore = ["{code}"]',
+    )
+    if code in STATIC_CODES:
+        comment = f"...  # sessionwatch: ignore[{code}]"
+        for_one_run = f"sessionwatch lint --ignore {code} ."
+        return [
+            ("comment", "on its line", "python", comment),
+            in_file,
+            ("environment", "for one run", "bash", for_one_run),
+        ]
     route = f'[tool.sessionwatch.per-route-ignores]\n"GET /items/*" = ["{code}"]'
     by_mark = (
         f'@app.get("/")\n@sessionwatch.allow("{code}")\ndef route(): ...\n\n'
@@ -116,12 +131,7 @@ def _ways_to_ignore(code: str) -> list[tuple[str, str, str, str]]:
     )
     by_call = f'sessionwatch.install(app, sessionwatch.Settings.load(ignore=["{code}"]))'
     return [
-        (
-            "pyproject",
-            "in pyproject.toml",
-            "toml",
-            f'[tool.sessionwatch]\nignore = ["{code}"]',
-        ),
+        in_file,
         ("route", "on some routes only", "toml", route),
         ("environment", "for one run", "bash", f"SESSIONWATCH_IGNORE={code}"),
         ("call", "in code", "python", by_call),

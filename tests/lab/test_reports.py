@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -194,9 +195,18 @@ def small(command, tmp_path_factory):
     """A small run that wrote a file and printed Markdown."""
     file = tmp_path_factory.mktemp("report") / "report.html"
     finished = command(
-        "compare", "--variant=no-finally", "--scenario=unhandled", "--html", str(file), "--markdown"
+        *("compare", "--variant=no-finally", "--scenario=unhandled", "--html", str(file)),
+        *("--markdown", "--report", str(file.with_suffix(".json"))),
     )
     return finished, file
+
+
+def test_the_command_writes_the_findings_for_ci_systems(small):
+    _, file = small
+    findings = json.loads(file.with_suffix(".json").read_text())["findings"]
+    (leak,) = (each for each in findings if each["code"] == "SW101")
+    assert leak["owner"] == "no-finally in unhandled"
+    assert leak["file"].endswith("dependencies.py")
 
 
 def test_the_command_writes_the_file_and_prints_markdown(small):
@@ -211,6 +221,7 @@ def test_the_command_writes_the_file_and_prints_markdown(small):
     ("arguments", "said"),
     [
         (["--json", "--markdown"], "give one"),
+        (["--report", "/nowhere/at/all/report.xml"], "name a file in a folder that is there"),
         (["--html", "/nowhere/at/all/report.html"], "can't write in the folder /nowhere/at/all"),
     ],
 )
@@ -250,10 +261,12 @@ def test_no_secret_of_the_users_is_in_a_report(command, tmp_path):
         "--get-db=project:get_db",
         "--markdown",
         f"--html={file}",
+        f"--report={file.with_suffix('.json')}",
         *chosen,
         folder=str(tmp_path),
     )
     assert finished.returncode == 0, finished.stderr
-    for text in (finished.stdout, finished.stderr, file.read_text()):
+    findings = file.with_suffix(".json").read_text()
+    for text in (finished.stdout, finished.stderr, file.read_text(), findings):
         assert "hush" not in text
     assert "get_db" in Path(file).read_text()

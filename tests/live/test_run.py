@@ -43,9 +43,11 @@ def test_the_page_answers_beside_it(serve):
     ],
 )
 def test_fail_on(serve, condition, path, status):
-    running, client = serve("shop:app", "--fail-on", condition)
+    running, client = serve("shop:app", "--fail-on", condition, "--report=github")
     client.get(path)
     assert running.end(signal.SIGINT) == status
+    annotation = "::error title=SW101 session-leak,file=shop.py,line="
+    assert (annotation in running.printed) is (path == "/leak/1")
     assert (f"--fail-on {condition} is met" in running.printed) is (status == 1)
 
 

@@ -12,9 +12,16 @@ import httpx
 import pytest
 from rich.console import Console
 
+from sessionwatch.outlets.findings_markdown import findings_markdown
+from sessionwatch.outlets.findings_report import json_text, sarif_text
+from sessionwatch.outlets.github import github_annotations
+from sessionwatch.outlets.junit import junit
 from sessionwatch.outlets.markup import markup
 from sessionwatch.outlets.picture import figure
+from sessionwatch.outlets.reportable import Reportable
 from sessionwatch.outlets.terminal_status import plain_line, screen
+from sessionwatch.testing.summary import Summary, lines
+from sessionwatch.testing.verdict import Verdict
 
 
 async def ask(app, path="/debug/sessions", **headers):
@@ -43,7 +50,26 @@ async def ask_for_owners(watch, app, **headers):
     return "".join([await ask(app, path, **headers) for path in paths])
 
 
+def summarised(watch):
+    """Return what the pytest plugin says of the same findings, stacks and all."""
+    summary = Summary()
+    plain = [Reportable.from_finding(each).to_dict() for each in watch.snapshot().findings]
+    summary.add(Verdict(findings=plain), "test_one")
+    return "\n".join(lines(summary, stacks=True))
+
+
+def reported(watch, make):
+    """Return the watch's findings in a form for CI systems."""
+    return make([Reportable.from_finding(each) for each in watch.snapshot().findings])
+
+
 OUTLETS = {
+    "SARIF": lambda watch, app, log: reported(watch, sarif_text),
+    "JUnit": lambda watch, app, log: reported(watch, junit),
+    "annotations": lambda watch, app, log: reported(watch, github_annotations),
+    "findings in Markdown": lambda watch, app, log: reported(watch, findings_markdown),
+    "findings in JSON": lambda watch, app, log: reported(watch, json_text),
+    "summary of tests": lambda watch, app, log: summarised(watch),
     "pictures": lambda watch, app, log: pictures(watch),
     "owners": lambda watch, app, log: ask_for_owners(watch, app),
     "owners for browsers": lambda watch, app, log: ask_for_owners(watch, app, Accept="text/html"),
