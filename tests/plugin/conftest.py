@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 
 import sessionwatch
+from sessionwatch.instruments.attribution import recorders
 
 PROJECT = str(Path(sessionwatch.__file__).resolve().parents[1])
 
@@ -116,7 +117,10 @@ class Outcome:
 
 @pytest.fixture
 def shop(pytester: pytest.Pytester) -> Callable[..., Outcome]:
-    """Write tests for a small shop, and run them: `shop(source, *options)`."""
+    """Write tests for a small shop, and run them: `shop(source, *options)`.
+
+    In a process of their own where they need plugins, or leave something behind (`apart`).
+    """
     (pytester.path / "shop.py").write_text(SHOP.format(file=pytester.path / "shop.db"))
     (pytester.path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
 
@@ -125,12 +129,13 @@ def shop(pytester: pytest.Pytester) -> Callable[..., Outcome]:
         *options: str,
         asked: str = "--sessionwatch",
         plugins: Collection[str] = (),
+        apart: bool = False,
     ) -> Outcome:
         if source is not None:
             (pytester.path / "test_shop.py").write_text(HEAD + source)
         unwanted = [each for name in PLUGINS - {*plugins} for each in ("-p", f"no:{name}")]
         options = (*unwanted, *filter(None, [asked]), *options)
-        if plugins:
+        if plugins or apart:
             result = pytester.run(sys.executable, "-m", "pytest", *options)
         else:
             result = pytester.runpytest_inprocess(*options)
@@ -154,3 +159,10 @@ PLUGINS = {"randomly", "asyncio", "xdist", "rerunfailures", "forked"} | {
 def _can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the project's pytest find this checkout."""
     monkeypatch.setenv("PYTHONPATH", PROJECT, prepend=os.pathsep)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_goes_on_watching() -> Iterator[None]:
+    """A run in this process leaves no watch behind."""
+    yield
+    assert recorders() == []

@@ -89,7 +89,8 @@ def test_leak(client):
 
 
 def test_application_with_a_watch_of_its_own(shop):
-    outcome = shop(f"""{CLIENT}
+    outcome = shop(
+        f"""{CLIENT}
 import sessionwatch as ours
 watch = ours.install(app)
 
@@ -99,7 +100,9 @@ def test_fine():
 
 def test_leak():
     assert by_test_client("GET", "/leak").status_code == 404
-""")
+""",
+        apart=True,
+    )
     assert outcome.leaking == ["test_shop.py::test_leak"]
 
 
