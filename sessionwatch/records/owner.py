@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -68,7 +69,6 @@ class Owner:
         "kind",
         "name",
         "number",
-        "parent",
         "pins",
         "recorder",
         "response_completed_ns",
@@ -100,8 +100,15 @@ class Owner:
         self.waited_for: PoolRecord | None = None
         self.endpoint: CodeType | None = None
         self.allowed = NOTHING_ALLOWED
-        self.parent: StandIn | None = None
-        """The test inside which a request or job ran."""
+
+    @property
+    def parent(self) -> StandIn | None:
+        """The test inside which a request or job runs; outside of tests it takes no memory."""
+        return _parents.get(self) if _parents else None
+
+    @parent.setter
+    def parent(self, stand_in: StandIn) -> None:
+        _parents[self] = stand_in
 
     @property
     def label(self) -> str:
@@ -205,3 +212,4 @@ class Owner:
 
 
 _NOT_YET = 1 << 63
+_parents: WeakKeyDictionary[Owner, StandIn] = WeakKeyDictionary()
