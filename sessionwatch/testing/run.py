@@ -10,6 +10,7 @@ import pytest
 
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.rules.codes import require_codes
+from sessionwatch.rules.rule import plural
 from sessionwatch.testing.baseline import read_baseline, write_baseline
 from sessionwatch.testing.handle import failure_text
 from sessionwatch.testing.options import ERROR, Options
@@ -185,7 +186,7 @@ class Run:
         try:
             if options.writes_baseline and options.baseline is not None:
                 number = write_baseline(options.baseline, summary.all_known())
-                self._written.append(f"wrote {number} findings into {options.baseline}")
+                self._written.append(f"wrote {plural(number, 'finding')} into {options.baseline}")
             if options.report is not None:
                 from sessionwatch.outlets.findings_report import report
 

@@ -7,12 +7,16 @@ import gc
 from random import Random
 
 import pytest
+import sqlalchemy
 from sqlalchemy import select
 
 from sessionwatch import SessionWatchMiddleware
 
 TASKS = 2_000
 ONE = select(1)
+MOST_LOST = 0 if sqlalchemy.__version__ >= "2.1" else 5
+"""SQLAlchemy 2.0.40 itself loses one to three connections of two thousand tasks, in every second
+run on a busy machine, with no watch running; not all of them come back by themselves."""
 
 
 class Crowd:
@@ -82,7 +86,7 @@ class Crowd:
         # is lost to SQLAlchemy's queue.
         del tasks, doomed
         gc.collect()
-        assert number / 2 < self.tally["checkouts"] <= self.tally["checkins"]
+        assert number / 2 < self.tally["checkouts"] <= self.tally["checkins"] + MOST_LOST
         assert errors <= {asyncio.CancelledError}, errors
 
 
@@ -98,8 +102,9 @@ def test_two_thousand_tasks(watch, run_async, make_tally, truth, unharmed):
     run_async(body, pool_size=20, pool_timeout=60)
     ended = crowds.pop().ended
     assert min(ended.values()) > 100
-    totals = unharmed(watch)
-    assert totals["closed"] == totals["opened"] > 1000
+    totals = unharmed(watch, opened=None if MOST_LOST else -1)
+    assert totals["closed"] == totals["opened"] == truth.opened > 1000
+    assert 0 <= totals["checkouts"] - totals["checkins"] <= MOST_LOST
 
 
 # asyncpg leaves the socket of a connection that it was cancelled in the midst of making.

@@ -165,7 +165,7 @@ def test_baseline(shop, pytester):
     known = "--sessionwatch-baseline=known.json"
     written = shop(LEAKS, known, "--sessionwatch-write-baseline")
     assert (written.status, written.counts) == (0, {"passed": 2})
-    assert "wrote 1 findings into known.json" in written
+    assert "wrote 1 finding into known.json" in written
 
     moved = "# a line above\n\n" + LEAKS
     tolerated = shop(moved, known)
