@@ -10,11 +10,12 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sessionwatch import cli_lint, cli_live, cli_report
+from sessionwatch.cli_failure import fail
 
 if TYPE_CHECKING:
     from sessionwatch.lab.report import Report
@@ -134,7 +135,7 @@ def compare(
         )
         report = _run(plan, conditions)
     except LabError as error:
-        _fail(str(error))
+        fail(str(error))
     except KeyboardInterrupt:
         click.echo(
             "sessionwatch: interrupted; the servers are ended, nothing is left behind", err=True
@@ -156,7 +157,7 @@ def _conditions(fail_on: tuple[str, ...]) -> tuple[str, ...]:
     try:
         return tuple(check_condition(condition) for condition in fail_on)
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _inspect(get_db: str | None, sessionmaker: str | None, is_async: bool) -> Yours | None:
@@ -238,7 +239,7 @@ def _write_html(report: Report, html_file: str) -> None:
     try:
         Path(html_file).write_text(html_report(report), encoding="utf-8")
     except OSError as error:
-        _fail(f"--html: can't write {html_file} ({error.strerror})")
+        fail(f"--html: can't write {html_file} ({error.strerror})")
     click.echo(f"sessionwatch: the report is in {html_file}", err=True)
 
 
@@ -254,11 +255,6 @@ def _print_report(report: Report, as_json: bool, as_markdown: bool) -> None:
     from sessionwatch.outlets.terminal import print_report
 
     print_report(report)
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"sessionwatch: {message}", err=True)
-    sys.exit(2)
 
 
 main.add_command(cli_lint.lint)
@@ -288,7 +284,7 @@ def explain(rule: str | None, as_json: bool) -> None:
     try:
         found = find_rule(rule)
     except LookupError as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
         click.echo(json.dumps(outlet.plain_rule(found), indent=2))
     else:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from sessionwatch import cli_report
+from sessionwatch.cli_failure import fail
 
 if TYPE_CHECKING:
     from sessionwatch.lint.check import Result
 
-_DONE, _FOUND, _WRONG_USAGE = 0, 1, 2
+_DONE, _FOUND = 0, 1
 _FORMATS = ("text", "json", "sarif", "github")
 
 
@@ -63,7 +64,7 @@ def lint(
         try:
             version = parse_version(fastapi) if fastapi else installed_fastapi()
         except ValueError:
-            _fail(f"--fastapi: {fastapi!r} is no version: write one such as 0.121")
+            fail(f"--fastapi: {fastapi!r} is no version: write one such as 0.121")
         result = check(
             paths,
             reports=lambda code: selection.reports(code, ""),
@@ -71,9 +72,9 @@ def lint(
             fastapi=version,
         )
     except FileNotFoundError as error:
-        _fail(f"there is no {error}: name files or folders")
+        fail(f"there is no {error}: name files or folders")
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     if shows_diff or fixes:
         _fix(result, version, applies=fixes)
     else:
@@ -90,8 +91,7 @@ def _codes(text: str | None) -> tuple[str, ...]:
 def _set_excludes() -> tuple[str, ...]:
     from sessionwatch.configuration import tool_setting
 
-    found = tool_setting("exclude")
-    return found[0] if found is not None else ()
+    return tool_setting("exclude") or ()
 
 
 def _print(result: Result, form: str) -> None:
@@ -114,7 +114,7 @@ def _fix(result: Result, fastapi: tuple[int, int] | None, *, applies: bool) -> N
     try:
         from sessionwatch.lint.fixes import fixed
     except ImportError:
-        _fail("--diff and --fix need libcst: pip install 'sessionwatch[fix]'")
+        fail("--diff and --fix need libcst: pip install 'sessionwatch[fix]'")
     from sessionwatch.outlets.unified_diff import unified_diff
 
     cured = 0
@@ -123,7 +123,7 @@ def _fix(result: Result, fastapi: tuple[int, int] | None, *, applies: bool) -> N
             try:
                 change.write()
             except OSError as error:
-                _fail(f"--fix: can't write {change.path}: {error.strerror}")
+                fail(f"--fix: can't write {change.path}: {error.strerror}")
             click.echo(f"fixed {len(change.findings)} in {change.path}")
             result.findings = [each for each in result.findings if each not in change.findings]
         else:
@@ -134,8 +134,3 @@ def _fix(result: Result, fastapi: tuple[int, int] | None, *, applies: bool) -> N
         click.echo(f"sessionwatch: {left} left for which there is no mechanical fix", err=True)
     for path, reason in result.unreadable:
         click.echo(f"sessionwatch: {path}: {reason}", err=True)
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"sessionwatch: {message}", err=True)
-    sys.exit(_WRONG_USAGE)

@@ -8,13 +8,14 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from sessionwatch import cli_report
+from sessionwatch.cli_failure import fail
 
-_DONE, _FAILED, _WRONG_USAGE, _INTERRUPTED = 0, 1, 2, 130
+_DONE, _FAILED, _INTERRUPTED = 0, 1, 130
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
@@ -49,11 +50,11 @@ def run(
     from sessionwatch.conditions import check_condition
 
     if ":" not in application:
-        _fail(f"{application!r} names no application: give MODULE:APP, such as main:app")
+        fail(f"{application!r} names no application: give MODULE:APP, such as main:app")
     try:
         conditions = tuple(check_condition(condition) for condition in fail_on)
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     if report is not None:
         cli_report.check(report)
     status = _DONE
@@ -118,7 +119,7 @@ def status(url: str, as_json: bool) -> None:
         with _remote(url) as remote:
             report = remote.read()
     except RemoteError as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
@@ -156,7 +157,7 @@ def top(url: str, interval: float, count: int | None) -> None:
             else:
                 following.print_lines(remote, interval, count)
     except RemoteError as error:
-        _fail(str(error))
+        fail(str(error))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
@@ -165,8 +166,3 @@ def _remote(url: str) -> Any:
     from sessionwatch.remote import TOKEN_VARIABLE, Remote
 
     return Remote(url, os.environ.get(TOKEN_VARIABLE))
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"sessionwatch: {message}", err=True)
-    sys.exit(_WRONG_USAGE)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
 
+from sessionwatch.cli_failure import fail
+
 if TYPE_CHECKING:
     from sessionwatch.outlets.reportable import Reportable
-
-_WRONG_USAGE = 2
 
 
 def check(target: str) -> None:
@@ -21,7 +20,7 @@ def check(target: str) -> None:
     try:
         check_target(target, "--report")
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def write(findings: Iterable[Reportable], target: str) -> None:
@@ -31,9 +30,4 @@ def write(findings: Iterable[Reportable], target: str) -> None:
     try:
         report(findings, target, lambda text: click.echo(text, nl=False))
     except OSError as error:
-        _fail(f"--report: can't write {target}: {error.strerror}")
-
-
-def _fail(message: str) -> None:
-    click.echo(f"sessionwatch: {message}", err=True)
-    sys.exit(_WRONG_USAGE)
+        fail(f"--report: can't write {target}: {error.strerror}")

@@ -23,12 +23,12 @@ def settings_found() -> Iterator[Found]:
     return (found for found in _all_found() if found[0] not in TOOL_KINDS)
 
 
-def tool_setting(name: str) -> tuple[Any, str] | None:
-    """Return what is set for a tool of ours, of TOOL_KINDS, and where; raise `SettingsError`."""
+def tool_setting(name: str) -> Any:
+    """Return what is set for a tool of ours, of TOOL_KINDS, or None; raise `SettingsError`."""
     last = None
     for each, value, place in _all_found():
         if each == name:
-            last = checked(name, value, place), place
+            last = checked(name, value, place)
     return last
 
 

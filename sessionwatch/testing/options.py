@@ -55,11 +55,8 @@ class Options:
 
 
 def _asked(config: Any, option: str, setting: str) -> str | None:
-    found = config.getoption(option) or config.getini(option)
-    if not found:
-        set_for_us = tool_setting(setting)
-        found = set_for_us[0] if set_for_us is not None else None
-    return found or None
+    found: str | None = config.getoption(option) or config.getini(option)
+    return found or tool_setting(setting)
 
 
 def _codes(text: str) -> tuple[str, ...]:

@@ -41,11 +41,10 @@ class Summary:
             self.unused_allows[test] = verdict.unused_allows
         for plain in verdict.findings:
             finding = Reportable.from_dict(plain)
-            self.known.setdefault(finding.fingerprint, finding)
-        new = verdict.reportables()
-        self.findings += new
-        if not test and any(finding.severity == "error" for finding in new):
-            self.fails_run = True
+            self.known.setdefault(plain["fingerprint"], finding)
+            if plain["fingerprint"] not in verdict.tolerated:
+                self.findings.append(finding)
+                self.fails_run |= not test and finding.severity == "error"
 
     def all_known(self) -> list[Reportable]:
         """Return each finding once, those that the baseline knows among them."""

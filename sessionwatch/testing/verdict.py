@@ -44,14 +44,6 @@ class Verdict:
         """Return it as values that JSON and `marshal` know."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
-    def reportables(self) -> list[Reportable]:
-        """Return the findings that the baseline does not know."""
-        return [
-            Reportable.from_dict(each)
-            for each in self.findings
-            if each["fingerprint"] not in self.tolerated
-        ]
-
 
 def judge(
     owner: StandIn, test: str, known: Collection[str], holders: Holders
