@@ -171,10 +171,15 @@ class SessionWatch:
             owner.end(self.clock())
             if owner.parent is not None:
                 owner.parent.child_ended(owner)
-            if self._draws_all or not owner.uneventful:
+            if self._draws_all:
                 self._judge_when_settled(owner)
-            else:
+            elif owner.uneventful:
                 self._pass(owner)
+            elif owner.saved_at_once:
+                self._ledger.keep_course(owner)
+                self._pass(owner)
+            else:
+                self._judge_when_settled(owner)
         except Exception:  # noqa: BLE001
             self.hook_failed("end_owner")
             self._give_up(owner)
@@ -390,11 +395,13 @@ class SessionWatch:
                 session.end_collected(now_ns)
             elif not session.closed_ns:
                 _refresh_mark(session)
-        for code, check in OWNER_RULES.items():
-            try:
-                self._report(check(owner))
-            except Exception:  # noqa: BLE001
-                self.hook_failed(f"rule {code}")
+        with self._redacting():
+            for code, check in OWNER_RULES.items():
+                try:
+                    for finding in check(owner):
+                        self._report_one(finding)
+                except Exception:  # noqa: BLE001
+                    self.hook_failed(f"rule {code}")
         self._sum_up(owner, now_ns)
 
     def _sum_up(self, owner: Owner, now_ns: int) -> None:

@@ -35,12 +35,7 @@ from sessionwatch.instruments.session_record import (
     read_mark,
     record_of,
 )
-from sessionwatch.instruments.stacks import (
-    capture_application,
-    is_dependency_exit,
-    is_served,
-    walk_to_server,
-)
+from sessionwatch.instruments.stacks import ending_at
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
@@ -246,10 +241,8 @@ def committed(session: WatchedSession) -> None:
     elif transaction.joined is Joining.SAVEPOINT:
         record.savepoints_released += 1
     if transaction.writes and not isinstance(record.owner, StandIn):
-        frames = tuple(walk_to_server(sys._getframe(2)))
-        transaction.ended_by = capture_application(frames)
-        transaction.dependency_exit = is_dependency_exit(frames)
-        transaction.served = transaction.dependency_exit or is_served(frames)
+        ending = ending_at(sys._getframe(2))
+        transaction.ended_by, transaction.dependency_exit, transaction.served = ending
 
 
 @listener

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import NamedTuple
 
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
@@ -20,7 +21,7 @@ Capture = Callable[[FrameType | None], tuple[Stack, bool]]
 """Reads the stack from a frame on; also tells whether a scoped registry opened the session."""
 
 _APPLICATION, _EVENT_LOOP = CodeOrigin.APPLICATION, CodeOrigin.EVENT_LOOP
-_LIBRARY = CodeOrigin.LIBRARY
+_LIBRARY, _MACHINERY = CodeOrigin.LIBRARY, CodeOrigin.MACHINERY
 _CONTEXTLIB = contextlib.__file__
 _STARLETTE = f"{os.sep}starlette{os.sep}"
 _SQLALCHEMY_ASYNCIO = f"{os.sep}sqlalchemy{os.sep}ext{os.sep}asyncio{os.sep}"
@@ -81,60 +82,58 @@ def capture_application(frames: Iterable[FrameType]) -> Stack:
     return Stack(tuple(raw))
 
 
-def is_dependency_exit(frames: Iterable[FrameType]) -> bool:
-    """Whether a generator goes on after its `yield`, and no code of the user's has it do so.
+class Ending(NamedTuple):
+    """Who ends a transaction, as far as its stack tells."""
 
+    stack: Stack
+    """The application's frames alone, all of them."""
+    dependency_exit: bool
+    """Whether a generator goes on after its `yield`, and no code of the user's has it do so."""
+    served: bool
+    """Whether the application was called with a request, and calls this: no task of its own."""
+
+
+def ending_at(frame: FrameType | None) -> Ending:
+    """Read in one walk who ends a transaction: up to the first frame of Starlette's or of ours.
+
+    Whoever is beyond that serves what called it; and there may be many of them.
     FastAPI leaves a dependency through contextlib's `__exit__` and `__aexit__` (0.115 to 0.165); so
     does a `with` block, but that one stands in somebody's code, which may in its turn be such a
-    generator. An error on its way is no exit.
+    generator. An error on its way is no exit. Where a middleware of Starlette's runs the
+    application in another task, its frames tell that it is served; a task of SQLAlchemy's own,
+    which `async with` makes for a commit (sqlalchemy/ext/asyncio/session.py, 2.0 and 2.1), does
+    not tell whom it works for.
     """
-    if error_is_handled():
-        return False
-    leaving, below = False, None
-    for walked in frames:
-        code = walked.f_code
-        if code.co_filename == _CONTEXTLIB:
-            if below is not None and below.co_flags & _GENERATOR:
-                leaving = code.co_name in ("__exit__", "__aexit__")
-        elif leaving:
-            if origin_of(code.co_filename) is not _APPLICATION:
-                return True
-            leaving = False
+    raw: list[RawFrame] = []
+    undecided = not error_is_handled()
+    leaving = exits = served = False
+    below: CodeType | None = None
+    known = KNOWN_ORIGINS.get
+    for _ in range(_FRAMES_WALKED):
+        if frame is None:
+            break
+        code = frame.f_code
+        file = code.co_filename
+        origin = known(file) or origin_of(file)
+        if undecided:
+            if file == _CONTEXTLIB:
+                if below is not None and below.co_flags & _GENERATOR:
+                    leaving = code.co_name in ("__exit__", "__aexit__")
+            elif leaving:
+                leaving, exits = False, origin is not _APPLICATION
+                undecided = not exits
+        if origin is _EVENT_LOOP:
+            served = below is not None and _SQLALCHEMY_ASYNCIO in below.co_filename
+            break
+        if origin is not _MACHINERY:
+            raw.append((code, frame.f_lasti))
+        elif _STARLETTE in file or file == _MIDDLEWARE:
+            served = True
+            break
         below = code
-    return leaving
-
-
-def walk_to_server(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield frames as `walk` does, up to the first of Starlette's or of our middleware.
-
-    Whoever is beyond it serves what called it; and there may be many of them.
-    """
-    for walked in walk(frame):
-        yield walked
-        if _is_servers(walked.f_code.co_filename):
-            return
-
-
-def _is_servers(file: str) -> bool:
-    return _STARLETTE in file or file == _MIDDLEWARE
-
-
-def is_served(frames: Iterable[FrameType]) -> bool:
-    """Whether the application was called with a request, and calls this: no task of its own.
-
-    Starlette's frames tell, where one of its middlewares runs the application in another task; else
-    those of our own middleware. A task of SQLAlchemy's own, which `async with` makes for a commit
-    (sqlalchemy/ext/asyncio/session.py, 2.0 and 2.1), does not tell whom it works for.
-    """
-    below = ""
-    for walked in frames:
-        file = walked.f_code.co_filename
-        if _is_servers(file):
-            return True
-        if origin_of(file) is _EVENT_LOOP:
-            return _SQLALCHEMY_ASYNCIO in below
-        below = file
-    return False
+        frame = frame.f_back or _frame_across_greenlets(frame)
+    exits = exits or leaving
+    return Ending(Stack(tuple(raw)), exits, served or exits)
 
 
 def capture_full(frame: FrameType | None) -> tuple[Stack, bool]:

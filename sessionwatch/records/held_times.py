@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from math import ceil
 
-_RAW_KEPT = 64
 _STEPS_PER_DOUBLING = 8
 _SHIFT = _STEPS_PER_DOUBLING.bit_length() - 1
 
@@ -16,10 +14,9 @@ class HeldTimes:
     Bounded: a time is one of `_STEPS_PER_DOUBLING` steps of one of about forty powers of two.
     """
 
-    __slots__ = ("_raw", "_steps")
+    __slots__ = ("_steps",)
 
     def __init__(self, steps: dict[int, int] | None = None) -> None:
-        self._raw: deque[int] = deque()
         self._steps = {} if steps is None else steps
 
     def __eq__(self, other: object) -> bool:
@@ -28,10 +25,8 @@ class HeldTimes:
     __hash__ = None  # type: ignore[assignment]
 
     def note(self, held_ns: int) -> None:
-        """Note a time; those that are noted are sorted in now and then, which costs less."""
-        self._raw.append(held_ns)
-        if len(self._raw) > _RAW_KEPT:
-            self._sort_in()
+        """Note a time."""
+        self._count(held_ns, 1)
 
     def take_back(self, held_ns: int) -> None:
         """Forget a time that was noted."""
@@ -44,13 +39,10 @@ class HeldTimes:
 
     def copy(self) -> HeldTimes:
         """Return the same times, which what is noted later leaves alone; takes next to no time."""
-        copy = HeldTimes(self._steps.copy())
-        copy._raw = self._raw.copy()
-        return copy
+        return HeldTimes(self._steps.copy())
 
     def steps(self) -> dict[int, int]:
         """Return how many times there are of each step, by the step."""
-        self._sort_in()
         return {step: times for step, times in sorted(self._steps.items()) if times}
 
     def quantile(self, share: float) -> float | None:
@@ -66,10 +58,6 @@ class HeldTimes:
                 return _middle(step)
         return None
 
-    def _sort_in(self) -> None:
-        while self._raw:
-            self._count(self._raw.popleft(), 1)
-
     def _count(self, held_ns: int, times: int) -> None:
         step = _step(held_ns)
         self._steps[step] = self._steps.get(step, 0) + times
@@ -77,8 +65,10 @@ class HeldTimes:
 
 def _step(held_ns: int) -> int:
     """Return the step of a time: twice its power of two's steps, and its place among them."""
-    shift = max(0, held_ns.bit_length() - 1 - _SHIFT)
-    return (shift << _SHIFT) + (max(0, held_ns) >> shift)
+    shift = held_ns.bit_length() - 1 - _SHIFT
+    if shift <= 0 or held_ns < 0:
+        return max(0, held_ns)
+    return (shift << _SHIFT) + (held_ns >> shift)
 
 
 def _middle(step: int) -> float:

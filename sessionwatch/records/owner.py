@@ -104,10 +104,13 @@ class Owner:
     @property
     def parent(self) -> StandIn | None:
         """The test inside which a request or job runs; outside of tests it takes no memory."""
-        return _parents.get(self) if _parents else None
+        return _parents.get(self) if _parents is not None else None
 
     @parent.setter
     def parent(self, stand_in: StandIn) -> None:
+        global _parents
+        if _parents is None:
+            _parents = WeakKeyDictionary()
         _parents[self] = stand_in
 
     @property
@@ -200,6 +203,26 @@ class Owner:
                 return False
         return True
 
+    @property
+    def saved_at_once(self) -> bool:
+        """Whether an owner that succeeded has saved all its work at once before it said so.
+
+        All is closed and in order, and there was one commit: no rule has anything to say then.
+        """
+        if self.holds or self.failed:
+            return False
+        saved = 0
+        for session in self.sessions:
+            if not session.closed_ns or session.reclaimed or session.terminated:
+                return False
+            if session.transaction is not None:
+                return False
+            for transaction in session.transactions or ():
+                saved += 1
+                if not transaction.saves_all or transaction.ended_ns > self.response_started_ns > 0:
+                    return False
+        return saved <= 1
+
     def written_transactions(self) -> list[tuple[SessionRecord, TransactionRecord]]:
         """Return every root transaction that wrote, in the order in which they ended."""
         written = [
@@ -212,4 +235,5 @@ class Owner:
 
 
 _NOT_YET = 1 << 63
-_parents: WeakKeyDictionary[Owner, StandIn] = WeakKeyDictionary()
+_parents: WeakKeyDictionary[Owner, StandIn] | None = None
+"""There is none until a test or a block stands in for the process."""

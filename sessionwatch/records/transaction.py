@@ -88,6 +88,15 @@ class TransactionRecord:
         return self.at_stake and self.outcome is Outcome.COMMITTED
 
     @property
+    def saves_all(self) -> bool:
+        """Whether everything that was written in this transaction is in the database for good."""
+        return (
+            self.outcome is Outcome.COMMITTED
+            and self.joined is Joining.NOT
+            and not self.orphaned_writes
+        )
+
+    @property
     def dropped_writes(self) -> bool:
         """Whether writes of this transaction ended in anything but a commit."""
         return self.at_stake and self.outcome in (Outcome.ROLLED_BACK, Outcome.DISCARDED)
