@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from sessionwatch.instruments.attribution import current_owner
-from sessionwatch.instruments.routes import ALLOWED_ATTRIBUTE, allowed_by
+from sessionwatch.instruments.endpoints import ALLOWED_ATTRIBUTE, allowed_by
 from sessionwatch.rules.codes import require_codes
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])

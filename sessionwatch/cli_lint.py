@@ -89,9 +89,10 @@ def _codes(text: str | None) -> tuple[str, ...]:
 
 
 def _set_excludes() -> tuple[str, ...]:
-    from sessionwatch.configuration import tool_setting
+    from sessionwatch.configuration import tool_settings
 
-    return tool_setting("exclude") or ()
+    excluded: tuple[str, ...] = tool_settings("exclude").get("exclude", ())
+    return excluded
 
 
 def _print(result: Result, form: str) -> None:

@@ -23,13 +23,14 @@ def settings_found() -> Iterator[Found]:
     return (found for found in _all_found() if found[0] not in TOOL_KINDS)
 
 
-def tool_setting(name: str) -> Any:
-    """Return what is set for a tool of ours, of TOOL_KINDS, or None; raise `SettingsError`."""
-    last = None
-    for each, value, place in _all_found():
-        if each == name:
-            last = checked(name, value, place)
-    return last
+def tool_settings(*names: str) -> dict[str, Any]:
+    """Return what is set of these, which are for tools of ours (TOOL_KINDS).
+
+    Raises `SettingsError` for one of them that is wrong, and as `settings_found` does.
+    """
+    return {
+        name: checked(name, value, place) for name, value, place in _all_found() if name in names
+    }
 
 
 def _all_found() -> Iterator[Found]:

@@ -65,7 +65,6 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not _may_be_asked_for(config):
         return
-    from sessionwatch.testing.baseline import BaselineError
     from sessionwatch.testing.options import OFF, Options
     from sessionwatch.testing.run import Run
 
@@ -73,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = Options.of(config)
         if options.level != OFF:
             config.pluginmanager.register(Run(config, options), "sessionwatch-run")
-    except (ValueError, BaselineError) as error:
+    except ValueError as error:
         raise pytest.UsageError(f"sessionwatch: {error}") from None
 
 

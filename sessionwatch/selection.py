@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from sessionwatch import rules
 from sessionwatch.records.redaction import shown_path
-from sessionwatch.rules.catalog import CATALOG
 from sessionwatch.settings import KEYWORD, Settings
 
 
@@ -21,7 +21,7 @@ class Selection:
     def reports(self, code: str, label: str) -> bool:
         """Whether a finding of this code and owner is reported; notes what ignores it."""
         selected = [entry for entry in self._selected if code.startswith(entry)]
-        rule = CATALOG.get(code)
+        rule = rules.catalog.CATALOG.get(code)
         if not selected or (rule is not None and rule.opt_in and code not in selected):
             return False
         most_specific = max(map(len, selected))

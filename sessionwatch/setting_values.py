@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sessionwatch import rules
 from sessionwatch.courses import TIMELINES
 from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.records.redaction import REDACTABLE
-from sessionwatch.rules.catalog import ALL_CODES
-from sessionwatch.rules.lookup import nearest
 
 LEVELS = ("off", "warn", "error")
 """What the pytest plugin may do about findings."""
@@ -52,7 +51,9 @@ def kind_of(name: str) -> Kind:
     """Return the kind of a setting; raise `SettingsError` for an unknown name."""
     kinds = KINDS | TOOL_KINDS
     if name not in kinds:
-        raise SettingsError(f"unknown setting {name!r}; did you mean {nearest(name, kinds)!r}?")
+        raise SettingsError(
+            f"unknown setting {name!r}; did you mean {rules.lookup.nearest(name, kinds)!r}?"
+        )
     return kinds[name]
 
 
@@ -153,8 +154,9 @@ def _codes(name: str, value: Any) -> tuple[str, ...]:
 def _code(name: str, value: Any) -> str:
     """Check a code, or the beginning of some."""
     code = value.strip().upper() if isinstance(value, str) else ""
-    if not code or not any(known.startswith(code) for known in ALL_CODES):
-        known = nearest(str(value), ALL_CODES)
+    codes = rules.catalog.ALL_CODES
+    if not code or not any(known.startswith(code) for known in codes):
+        known = rules.lookup.nearest(str(value), codes)
         raise SettingsError(f"{name} has the unknown code {value!r}; did you mean {known!r}?")
     return code
 
@@ -168,7 +170,7 @@ def _parts(name: str, value: Any) -> tuple[str, ...]:
 def _part(name: str, value: Any) -> str:
     part = value.strip().lower() if isinstance(value, str) else ""
     if part not in REDACTABLE:
-        known = nearest(str(value), REDACTABLE)
+        known = rules.lookup.nearest(str(value), REDACTABLE)
         raise SettingsError(f"{name} has the unknown part {value!r}; did you mean {known!r}?")
     return part
 

@@ -70,9 +70,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            if each.init:
-                value = checked(each.name, getattr(self, each.name), KEYWORD)
-                object.__setattr__(self, each.name, value)
+            given = getattr(self, each.name)
+            if each.init and given is not each.default:
+                object.__setattr__(self, each.name, checked(each.name, given, KEYWORD))
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

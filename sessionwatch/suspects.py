@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from sessionwatch import rules
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.rules import sw102, sw303
 from sessionwatch.rules.rule import Finding
 from sessionwatch.settings import Settings
 
@@ -51,9 +51,9 @@ class Suspects:
     def _check(self, hold: ConnectionHold, now_ns: int) -> Iterator[Finding]:
         """A stream is named as one, where that is looked for, rather than as an idle hold."""
         if self._stream_ns is not None and hold.owner.is_streaming:
-            yield from sw303.check(hold, now_ns, self._stream_ns)
+            yield from rules.sw303.check(hold, now_ns, self._stream_ns)
         elif self._idle_ns is not None:
-            yield from sw102.check(hold, now_ns, self._idle_ns)
+            yield from rules.sw102.check(hold, now_ns, self._idle_ns)
 
 
 def _outcome(hold: ConnectionHold, suspect: _Suspect, now_ns: int) -> str | None:

@@ -10,8 +10,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from sessionwatch import outlets, rules
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.courses import ALL, Course
 from sessionwatch.instruments.attribution import adopt, current_owner, running_task
@@ -24,8 +25,6 @@ from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import FindingEntry, Ledger
 from sessionwatch.narrowing import Narrowing
-from sessionwatch.open_sessions import OpenSessions
-from sessionwatch.outlets import plain
 from sessionwatch.outlets.log import (
     log_failure,
     log_finding,
@@ -34,22 +33,21 @@ from sessionwatch.outlets.log import (
     log_unknown_mark,
     log_unused_ignores,
 )
-from sessionwatch.outlets.timeline import plain_timeline
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.incident import Incident
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
-from sessionwatch.rules import sw101, sw103, sw203, sw501
-from sessionwatch.rules.catalog import INCIDENT_RULES, OWNER_RULES
 from sessionwatch.rules.rule import Finding
 from sessionwatch.selection import Selection
 from sessionwatch.settings import Settings
 from sessionwatch.snapshot import Snapshot
 from sessionwatch.suspects import Suspects
 from sessionwatch.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from sessionwatch.records.incident import Incident
 
 _RETURNS_BEFORE_TIDYING = 64
 _T = TypeVar("_T")
@@ -219,6 +217,8 @@ class SessionWatch:
             return self._snapshot()
 
     def _snapshot(self) -> Snapshot:
+        from sessionwatch.open_sessions import OpenSessions  # with what tells of them
+
         self._judge_collected()
         now_ns = self.clock()
         self._suspects.settle(now_ns)
@@ -230,8 +230,8 @@ class SessionWatch:
         return Snapshot(
             routes=self._ledger.routes(now_ns, self.process_owner),
             open_sessions=open_sessions,
-            findings=[plain.plain_finding(entry) for entry in self._ledger.findings()],
-            pools=[plain.plain_pool(pool, now_ns) for pool in pools_now()],
+            findings=[outlets.plain.plain_finding(entry) for entry in self._ledger.findings()],
+            pools=[outlets.plain.plain_pool(pool, now_ns) for pool in pools_now()],
             settings=self.settings.to_dict(),
             internal_errors={
                 "count": self._internal_errors.total(),
@@ -257,7 +257,7 @@ class SessionWatch:
 
     def _plain_timeline(self, course: Course) -> dict[str, Any]:
         with self._redacting():
-            return plain_timeline(course, self.clock(), self._wall_clock())
+            return outlets.timeline.plain_timeline(course, self.clock(), self._wall_clock())
 
     def inspect_connections(self) -> None:
         """Judge the connections that are out now; the watchdog calls this now and then.
@@ -292,7 +292,7 @@ class SessionWatch:
         if owner.judged:
             self._ledger.settle(session, self.clock())
             if session.late and session.reported is None:
-                self._report(sw203.check_session(session))
+                self._report(rules.sw203.check_session(session))
             self._note_return(session)
         elif getattr(session, "counted", None) is not None:
             self._ledger.settle(session, self.clock())
@@ -348,7 +348,7 @@ class SessionWatch:
     def pool_timed_out(self, owner: Owner, pool: PoolRecord, waited_ns: int, at: Stack) -> None:
         """Report a checkout that nobody answered."""
         pool.timeouts += 1
-        self._report(sw501.check(owner, pool, waited_ns, at))
+        self._report(rules.sw501.check(owner, pool, waited_ns, at))
 
     def unknown_mark(self, mark: Any) -> None:
         """Say, once, that what stands on a session means nothing."""
@@ -358,7 +358,7 @@ class SessionWatch:
 
     def incident(self, incident: Incident) -> None:
         """Judge what has just happened."""
-        code, check = INCIDENT_RULES[type(incident)]
+        code, check = rules.catalog.INCIDENT_RULES[type(incident)]
         try:
             self._report(check(incident))
         except Exception:  # noqa: BLE001
@@ -396,7 +396,7 @@ class SessionWatch:
             elif not session.closed_ns:
                 _refresh_mark(session)
         with self._redacting():
-            for code, check in OWNER_RULES.items():
+            for code, check in rules.catalog.OWNER_RULES.items():
                 try:
                     for finding in check(owner):
                         self._report_one(finding)
@@ -450,7 +450,7 @@ class SessionWatch:
             for session in self._ledger.unsettled_sessions():
                 holds = session.task is not None and session.task() is task
                 if holds and session.late and session.reported is None:
-                    self._report(sw101.check_session(session))
+                    self._report(rules.sw101.check_session(session))
         except Exception:  # noqa: BLE001
             self.hook_failed("child_task_done")
 
@@ -480,7 +480,7 @@ class SessionWatch:
             return
         self._ledger.settle(session, now_ns)
         if session.reported is None:
-            self._report(sw103.check_session(session))
+            self._report(rules.sw103.check_session(session))
         self._note_return(session)
 
     def _settle_hold(self, hold: ConnectionHold) -> None:
@@ -490,7 +490,7 @@ class SessionWatch:
         )
         if done_with and self._ledger.settle_hold(hold, self.clock()):
             if hold.reported is None:
-                self._report(sw103.check_connection(hold))
+                self._report(rules.sw103.check_connection(hold))
             self._note_return(hold)
 
     def _make_watchdog(self) -> Watchdog | None:

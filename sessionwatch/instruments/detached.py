@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from sessionwatch.instruments.attribution import guarded
-from sessionwatch.instruments.routes import Scope, endpoint_code
+from sessionwatch.instruments.endpoints import Scope, endpoint_code
 from sessionwatch.records.code_origin import CodeOrigin, origin_of
 from sessionwatch.records.incident import DetachedAccess
 from sessionwatch.records.owner import Owner

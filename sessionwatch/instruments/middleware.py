@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sessionwatch.instruments.attribution import current_owner
 from sessionwatch.instruments.detached import error_left
-from sessionwatch.instruments.routes import allowed_by, endpoint_code, route_label
+from sessionwatch.instruments.endpoints import Scope, allowed_by, endpoint_code
+from sessionwatch.instruments.routes import route_label
 from sessionwatch.instruments.shutdown import Lifespan
 from sessionwatch.instruments.threads import checkout_waited
 from sessionwatch.records.owner import Owner
@@ -15,7 +16,6 @@ from sessionwatch.records.owner import Owner
 if TYPE_CHECKING:
     from sessionwatch.watch import SessionWatch
 
-Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from types import CodeType
 from typing import Any
 
 from starlette.routing import BaseRoute, Host, Mount, compile_path
 
-from sessionwatch.instruments.attribution import guarded
-from sessionwatch.records.owner import NOTHING_ALLOWED
-
-Scope = MutableMapping[str, Any]
+from sessionwatch.instruments.endpoints import Scope
 
 _WRAPPERS = 32
-ALLOWED_ATTRIBUTE = "__sessionwatch_allowed__"
 
 
 def route_label(scope: Scope, method: str, base_path: str, app: Any) -> str | None:
@@ -43,22 +37,6 @@ def route_label(scope: Scope, method: str, base_path: str, app: Any) -> str | No
             if pattern.match(path):
                 return f"{method} {path_format}"
     return f"{method} {mounted_at}" if mounted_at else None
-
-
-def allowed_by(endpoint: Any) -> frozenset[str]:
-    """Return the codes that `allow` has put on a route's function."""
-    codes: frozenset[str] = getattr(endpoint, ALLOWED_ATTRIBUTE, NOTHING_ALLOWED)
-    return codes
-
-
-@guarded
-def endpoint_code(scope: Scope) -> CodeType | None:
-    """Return the code of the handler that the request was sent to, without its decorators.
-
-    An endpoint may be any object, and raise whatever it likes when it is asked for them.
-    """
-    code = getattr(inspect.unwrap(scope.get("endpoint")), "__code__", None)  # type: ignore[arg-type]
-    return code if isinstance(code, CodeType) else None
 
 
 def _template_in(scope: Scope) -> str | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sessionwatch.records.stack import Stack
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Incident:
     """Something that an instrument saw: in whose time, and at which line."""
 
@@ -21,14 +21,14 @@ class Incident:
     at: Stack
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class UseAfterClose(Incident):
     """A session was used when its owner had ended, or when another owner had closed it."""
 
     session: SessionRecord
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class UseAfterFailure(Incident):
     """A session was used when its transaction had failed and nobody had rolled it back."""
 
@@ -36,7 +36,7 @@ class UseAfterFailure(Incident):
     error: str | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EarlyBackground(Incident):
     """A session began after the response, with writes of the request's still uncommitted."""
 
@@ -44,14 +44,14 @@ class EarlyBackground(Incident):
     uncommitted: SessionRecord
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Overlap(Incident):
     """Two tasks or threads were in one session at once."""
 
     session: SessionRecord
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Sharing(Incident):
     """A session was used by `owner` that another owner uses, or used."""
 
@@ -59,7 +59,7 @@ class Sharing(Incident):
     other: Owner
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class NestedCheckout(Incident):
     """An owner took, or waits for, a connection of a pool of which it holds one already."""
 
@@ -67,7 +67,7 @@ class NestedCheckout(Incident):
     waiting: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class DetachedAccess(Incident):
     """An error about a detached instance that left its owner; `at` is the access."""
 
@@ -79,7 +79,7 @@ class DetachedAccess(Incident):
     """The class of the error that left in its place."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConnectionsLeft(Incident):
     """Connections of one pool that are out when the application has shut down."""
 
@@ -87,7 +87,7 @@ class ConnectionsLeft(Incident):
     holds: list[ConnectionHold]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class OutboundCall(Incident):
     """An HTTP request that goes out while this owner has a transaction open; `at` sends it."""
 
@@ -96,7 +96,7 @@ class OutboundCall(Incident):
     """The connection that the transaction is on."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BlockedLoop(Incident):
     """Synchronous work in the event loop's thread; `at` is the line that waited for it."""
 
@@ -105,7 +105,7 @@ class BlockedLoop(Incident):
     """Whether it was a wait for a connection, rather than a statement."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EngineMade(Incident):
     """An engine that was created in the time of a request."""
 
@@ -115,7 +115,7 @@ class EngineMade(Incident):
     """Where the first engine of the same URL was, if a request has created one before."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CheckoutWaited(Incident):
     """A checkout in a worker thread that began when the pool had nothing left to give."""
 

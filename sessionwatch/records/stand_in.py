@@ -56,10 +56,10 @@ class StandIn(Owner):
     @property
     def uneventful(self) -> bool:
         """Whether everything is closed, whatever was written, so that no rule needs to look."""
-        return all(
-            session.closed_ns and not session.reclaimed and not session.terminated
-            for session in self.sessions
-        ) and all(hold.returned_ns and not hold.reclaimed for hold in self.holds)
+        for session in self.sessions:
+            if not session.closed_ns or session.reclaimed or session.terminated:
+                return False
+        return not self.holds or all(hold.returned_ns and not hold.reclaimed for hold in self.holds)
 
     def child_began(self, owner: Owner) -> None:
         """Note a request or job that runs inside."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 
+from sessionwatch import rules
 from sessionwatch.outlets.log import finding_text
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.counts import Counts
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.rules import sw101
 from sessionwatch.rules.rule import Finding, Severity
 from sessionwatch.testing.errors import LeakError
 
@@ -55,7 +55,7 @@ class TestHandle:
     def _open_now(self) -> list[Finding]:
         return [
             finding
-            for finding in sw101.check(self._owner)
+            for finding in rules.sw101.check(self._owner)
             if finding.leaked not in self._before and finding.code not in self._owner.permitted
         ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sessionwatch.configuration import tool_setting
+from sessionwatch.configuration import tool_settings
 from sessionwatch.setting_values import LEVELS
 from sessionwatch.settings import Settings
 from sessionwatch.testing.suite import suite_settings
@@ -27,15 +27,16 @@ class Options:
     @classmethod
     def of(cls, config: Any) -> Options:
         """Read pytest's configuration; raise `ValueError` with one line for what is wrong."""
-        level = _asked(config, "sessionwatch", "pytest") or OFF
+        found = tool_settings("pytest", "report", "baseline")
+        level = _asked(config, "sessionwatch") or found.get("pytest", OFF)
         if level not in LEVELS:
             raise ValueError(f"sessionwatch is {level!r}; use one of {', '.join(LEVELS)}")
         options = cls(
             level,
-            config.getoption("sessionwatch_select") or config.getini("sessionwatch_select"),
-            config.getoption("sessionwatch_ignore") or config.getini("sessionwatch_ignore"),
-            _asked(config, "sessionwatch_report", "report"),
-            _asked(config, "sessionwatch_baseline", "baseline"),
+            _asked(config, "sessionwatch_select"),
+            _asked(config, "sessionwatch_ignore"),
+            _asked(config, "sessionwatch_report") or found.get("report"),
+            _asked(config, "sessionwatch_baseline") or found.get("baseline"),
             bool(config.getoption("sessionwatch_write_baseline")),
         )
         if options.writes_baseline and options.baseline is None:
@@ -54,9 +55,9 @@ class Options:
         return suite_settings(**{name: _codes(text) for name, text in given.items() if text})
 
 
-def _asked(config: Any, option: str, setting: str) -> str | None:
-    found: str | None = config.getoption(option) or config.getini(option)
-    return found or tool_setting(setting)
+def _asked(config: Any, option: str) -> str:
+    """Return what the command line says, or else pytest's own file; "" stands for neither."""
+    return config.getoption(option) or config.getini(option) or ""
 
 
 def _codes(text: str) -> tuple[str, ...]:

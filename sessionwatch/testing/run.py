@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from sessionwatch import rules
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.rules.codes import require_codes
 from sessionwatch.rules.rule import plural
-from sessionwatch.testing.baseline import read_baseline, write_baseline
 from sessionwatch.testing.handle import failure_text
 from sessionwatch.testing.options import ERROR, Options
 from sessionwatch.testing.suite import FIXTURE, TEST, Suite
@@ -19,18 +18,18 @@ from sessionwatch.testing.summary import Summary, lines
 from sessionwatch.testing.verdict import Verdict, counted, judge
 
 _owners = pytest.StashKey[StandIn]()
-_verdicts = pytest.StashKey[Verdict]()
 _failed = pytest.StashKey[bool]()
-_ATTRIBUTE = "sessionwatch"
-"""Where a report carries its test's verdict, from a worker or a forked child too."""
+_VERDICT = "sessionwatch"
+"""The property with which a report carries its test's verdict, and a worker its own."""
 
 
 class Run:
     """The plugin that is registered when sessionwatch is asked for.
 
-    Every verdict travels with the report of its test's teardown, and those of fixtures of many
-    tests with the end of their process, so that xdist's controller and pytest-forked's parent come
-    to know what a plain run does.
+    Every verdict travels with the report of its test's teardown, among its user properties, and
+    those of fixtures of many tests with the end of their process, so that xdist's controller and
+    pytest-forked's parent come to know what a plain run does. A wrapper around each report would
+    tell the same and cost more than all the rest.
     """
 
     def __init__(self, config: pytest.Config, options: Options) -> None:
@@ -39,6 +38,8 @@ class Run:
         self._is_worker = hasattr(config, "workerinput")
         self._baseline: dict[str, dict[str, str]] = {}
         if options.baseline is not None and not options.writes_baseline:
+            from sessionwatch.testing.baseline import read_baseline
+
             self._baseline = read_baseline(options.baseline)
         self._suite = Suite(options.settings())
         self._summary = Summary()
@@ -58,16 +59,20 @@ class Run:
         """Begin to watch before anything is collected."""
         self._suite.start()
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Let what follows belong to the test, with its own fixtures."""
         item.stash[_failed] = False
+        _take_verdict(item.user_properties)  # of a run before, where a test is run again
         owner = item.stash[_owners] = self._suite.begin(TEST, item.nodeid)
         owner.permitted, wrong = _permitted(item)
-        result = yield
         if wrong:
             pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {wrong}", pytrace=False)
-        return result
+
+    def pytest_exception_interact(self, node: Any) -> None:
+        """Note that a test failed by itself; this is told before its teardown, forked or not."""
+        if isinstance(node, pytest.Item):
+            node.stash[_failed] = True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -90,7 +95,9 @@ class Run:
         holders = self._summary.holders
         verdict, failing = judge(owner, item.nodeid, self._baseline, holders)
         verdict.counts = self._counts_elsewhere(owner)
-        item.stash[_verdicts] = verdict
+        plain = verdict.to_dict()
+        if plain:
+            item.user_properties.append((_VERDICT, plain))
         if not failing or not self._fails or item.stash[_failed]:
             return ""
         return failure_text(failing, "leaks or loses work", owner)
@@ -100,21 +107,6 @@ class Run:
         if os.getpid() != self._process:
             return counted(owner.counts(owner.ended_ns))
         return counted(owner.foreign_counts()) if owner.children else {}
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Note whether the test failed by itself, and give its verdict to the last report."""
-        result = yield
-        if result.when == "teardown":
-            verdict = item.stash.get(_verdicts, None)
-            if verdict is not None:
-                del item.stash[_verdicts]
-                plain = verdict.to_dict()
-                if plain:
-                    setattr(result, _ATTRIBUTE, plain)
-        elif result.failed:
-            item.stash[_failed] = True
-        return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
@@ -142,12 +134,13 @@ class Run:
         verdict.counts = counts
         self._summary.add(verdict, "")
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Take the verdict of a test that ran in this process or another."""
+        """Take the verdict of a test that ran in this process or another, before others see it."""
         if report.when == "teardown" and not self._is_worker:
             self._summary.tests.add(report.nodeid)
-            plain = report.__dict__.pop(_ATTRIBUTE, None)
-            if plain:
+            plain = _take_verdict(report.user_properties)
+            if plain is not None:
                 self._summary.add(Verdict.from_dict(plain), report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
@@ -158,7 +151,7 @@ class Run:
         run.ended_ns = run.ended_ns or self._suite.watch.clock()
         self._add(run, **counted(self._suite.watch.snapshot().totals.counts))
         if self._is_worker:
-            self._config.workeroutput[_ATTRIBUTE] = self._sent()  # type: ignore[attr-defined]
+            self._config.workeroutput[_VERDICT] = self._sent()  # type: ignore[attr-defined]
             return
         self._write()
         if self._fails and self._summary.fails_run and session.exitstatus == pytest.ExitCode.OK:
@@ -177,7 +170,7 @@ class Run:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what one of xdist's workers has seen beside its tests."""
-        plain = getattr(node, "workeroutput", {}).get(_ATTRIBUTE)
+        plain = getattr(node, "workeroutput", {}).get(_VERDICT)
         if plain is not None:
             self._summary.add(Verdict.from_dict(plain), "")
 
@@ -185,6 +178,8 @@ class Run:
         options, summary = self._options, self._summary
         try:
             if options.writes_baseline and options.baseline is not None:
+                from sessionwatch.testing.baseline import write_baseline
+
                 number = write_baseline(options.baseline, summary.all_known())
                 self._written.append(f"wrote {plural(number, 'finding')} into {options.baseline}")
             if options.report is not None:
@@ -230,6 +225,15 @@ class Run:
         return not chosen and not terminalreporter.stats.get("deselected")
 
 
+def _take_verdict(properties: list[tuple[str, Any]]) -> dict[str, Any] | None:
+    """Return the verdict among the user properties of a test or report, if there is one."""
+    for index, (name, value) in enumerate(properties):
+        if name == _VERDICT:
+            del properties[index]
+            return value  # type: ignore[no-any-return]
+    return None
+
+
 def _permitted(item: pytest.Item) -> tuple[frozenset[str], str]:
     """Return the codes that a test's marks allow, and what is wrong with these marks, if any is."""
     permitted: frozenset[str] = frozenset()
@@ -238,7 +242,7 @@ def _permitted(item: pytest.Item) -> tuple[frozenset[str], str]:
         if mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str):
             return permitted, "write @pytest.mark.sessionwatch(allow=['SW101'])"
         try:
-            permitted |= require_codes(codes)
+            permitted |= rules.codes.require_codes(codes)
         except ValueError as error:
             return permitted, str(error)
     return permitted, ""

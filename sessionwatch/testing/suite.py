@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import gc
-from collections.abc import Callable
+import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette
-
-from sessionwatch.installation import installed_watch
 from sessionwatch.instruments.attribution import stand_in, step_down
-from sessionwatch.instruments.middleware import SessionWatchMiddleware
-from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.settings import Settings
 from sessionwatch.watch import SessionWatch
+
+if TYPE_CHECKING:
+    from sessionwatch.instruments.patches import Patch
 
 TEST, FIXTURE, RUN = "test", "fixture", "run"
 _UNLESS_SET = {
@@ -52,22 +49,26 @@ class Suite:
         self.run = self.watch.process_owner = StandIn(RUN, "the test run", self.watch, clock())
         """Whose is what no test and no fixture has opened."""
         self.run.crowded = True  # so that it keeps nothing that is closed
-        self._requests = Patch(Starlette, "__call__", self._watch_requests)
+        self._requests: Patch | None = None
 
     def start(self) -> None:
         """Begin to watch, also the requests to applications that have no middleware of ours."""
         self.watch.start()
         stand_in(self.run)
-        self._requests.apply()
+        self._watch_requests()
 
     def stop(self) -> None:
         """End what `start` began."""
-        self._requests.remove()
+        if self._requests is not None:
+            self._requests.remove()
+            self._requests = None
         step_down(self.run)
         self.watch.stop()
 
     def begin(self, kind: str, name: str) -> StandIn:
         """Let what follows belong to a test, or to a fixture of many tests."""
+        if self._requests is None:
+            self._watch_requests()
         owner = StandIn(kind, name, self.watch, self.watch.clock())
         stand_in(owner)
         return owner
@@ -91,15 +92,10 @@ class Suite:
         step_down(owner)
         owner.judge_all(self.watch.clock())
 
-    def _watch_requests(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        async def call(app: Starlette, scope: Any, receive: Any, send: Any) -> None:
-            own = installed_watch(app)
-            if scope["type"] == "lifespan" or (own is not None and own.running):
-                await original(app, scope, receive, send)
-                return
-            scope["app"] = app
-            middleware = SessionWatchMiddleware(functools.partial(original, app), self.watch)
-            await middleware(scope, receive, send)
+    def _watch_requests(self) -> None:
+        """Watch requests too, from the moment on when somebody has imported what serves them."""
+        if "starlette.applications" in sys.modules:
+            from sessionwatch.testing.requests import watching_requests
 
-        return call
+            self._requests = watching_requests(self.watch)
+            self._requests.apply()

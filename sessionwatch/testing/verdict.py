@@ -7,8 +7,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from sessionwatch import outlets
 from sessionwatch.ledger import FindingEntry
-from sessionwatch.outlets.plain import plain_finding
 from sessionwatch.outlets.reportable import Reportable
 from sessionwatch.records.counts import COUNT_NAMES, Counts
 from sessionwatch.records.redaction import redacting
@@ -78,7 +78,7 @@ def counted(counts: Counts) -> dict[str, int]:
 def _reportable(finding: Finding, test: str) -> Reportable:
     parent = finding.owner.parent
     return Reportable.from_finding(
-        plain_finding(FindingEntry(finding, 1, 0.0, 0.0)),
+        outlets.plain.plain_finding(FindingEntry(finding, 1, 0.0, 0.0)),
         test=test or (parent.name if parent is not None else ""),
     )
 
