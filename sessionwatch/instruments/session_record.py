@@ -10,6 +10,8 @@ from sessionwatch.records.mark import MARKS
 from sessionwatch.records.session import SessionRecord
 
 ATTRIBUTE = "_sessionwatch"
+INFO = "info"
+"""What a session's `__dict__` has only if somebody asked for `info`, which that makes."""
 INFO_KEY = "sessionwatch"
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def record_of(session: Session) -> SessionRecord | None:
 
 def read_mark(record: SessionRecord, session: Session) -> None:
     """Take over `session.info["sessionwatch"]`, without making an `info` that nobody asked for."""
-    info = session.__dict__.get("info")
+    info = session.__dict__.get(INFO)
     if info and INFO_KEY in info:
         record.mark = info[INFO_KEY]
         if record.mark not in MARKS:

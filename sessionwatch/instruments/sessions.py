@@ -31,6 +31,7 @@ from sessionwatch.instruments.misuse import (
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.returning import settle_unsure_write
 from sessionwatch.instruments.session_record import (
+    INFO,
     WatchedSession,
     read_mark,
     record_of,
@@ -55,7 +56,8 @@ def session_opened(session: WatchedSession) -> None:
     task = running_task()
     if task is not None and task is not owner.task:
         record.task = weakref.ref(task)
-    read_mark(record, session)
+    if INFO in session.__dict__:
+        read_mark(record, session)
     session._sessionwatch = record
     if owner is recorder.process_owner:
         notify_when_collected(record, session)
@@ -107,7 +109,8 @@ def session_closing(session: WatchedSession) -> None:
     record = session._sessionwatch
     if record is not None and not record.closed_ns:
         owner = record.owner
-        read_mark(record, session)
+        if INFO in session.__dict__:
+            read_mark(record, session)
         if record.holds:
             _settle_holds(record)
         record.closed_by_another = current_owner.get() is not owner

@@ -229,11 +229,14 @@ class SessionRecord:
 
     def gave_back(self, hold: ConnectionHold) -> None:
         """Let go of a connection that came back, but for the time that it was out."""
-        if self.holds and hold in self.holds:
-            self.holds.remove(hold)
+        holds = self.holds
+        if holds and hold in holds:
+            holds.remove(hold)
+            past = (hold.pool, hold.checked_out_ns, hold.returned_ns)
             if self.past_holds is None:
-                self.past_holds = []
-            self.past_holds.append((hold.pool, hold.checked_out_ns, hold.returned_ns))
+                self.past_holds = [past]
+                return
+            self.past_holds.append(past)
             if len(self.past_holds) > MOST_DRAWN:
                 del self.past_holds[0]
 

@@ -95,9 +95,8 @@ class Run:
         holders = self._summary.holders
         verdict, failing = judge(owner, item.nodeid, self._baseline, holders)
         verdict.counts = self._counts_elsewhere(owner)
-        plain = verdict.to_dict()
-        if plain:
-            item.user_properties.append((_VERDICT, plain))
+        if not verdict.says_nothing:
+            item.user_properties.append((_VERDICT, verdict.to_dict()))
         if not failing or not self._fails or item.stash[_failed]:
             return ""
         return failure_text(failing, "leaks or loses work", owner)

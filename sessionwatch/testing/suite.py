@@ -21,6 +21,7 @@ _UNLESS_SET = {
     "stream_hold_seconds": None,
     "loop_blocked_seconds": None,
     "timelines": "off",
+    "max_routes": 1,
 }
 """What depends on how fast a machine is has no place in a test, nor what nobody can look at."""
 _ALL_OF_A_TEST = 1 << 62

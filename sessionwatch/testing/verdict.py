@@ -35,6 +35,11 @@ class Verdict:
     unused_allows: list[str] = field(default_factory=list)
     """Codes that its mark allows and that were not found."""
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is nothing to tell, as of nearly all tests."""
+        return not (self.findings or self.counts or self.holders or self.unused_allows)
+
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:
         """Return what `to_dict` was made of."""
