@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.instruments.attribution import stand_in, step_down
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.settings import Settings
+from sessionwatch.testing.when_imported import WhenImported
 from sessionwatch.watch import SessionWatch
 
 if TYPE_CHECKING:
@@ -50,16 +50,18 @@ class Suite:
         self.run = self.watch.process_owner = StandIn(RUN, "the test run", self.watch, clock())
         """Whose is what no test and no fixture has opened."""
         self.run.crowded = True  # so that it keeps nothing that is closed
+        self._starlette = WhenImported("starlette.applications", self._watch_requests)
         self._requests: Patch | None = None
 
     def start(self) -> None:
         """Begin to watch, also the requests to applications that have no middleware of ours."""
         self.watch.start()
         stand_in(self.run)
-        self._watch_requests()
+        self._starlette.wait()
 
     def stop(self) -> None:
         """End what `start` began."""
+        self._starlette.stop()
         if self._requests is not None:
             self._requests.remove()
             self._requests = None
@@ -68,8 +70,6 @@ class Suite:
 
     def begin(self, kind: str, name: str) -> StandIn:
         """Let what follows belong to a test, or to a fixture of many tests."""
-        if self._requests is None:
-            self._watch_requests()
         owner = StandIn(kind, name, self.watch, self.watch.clock())
         stand_in(owner)
         return owner
@@ -94,9 +94,8 @@ class Suite:
         owner.judge_all(self.watch.clock())
 
     def _watch_requests(self) -> None:
-        """Watch requests too, from the moment on when somebody has imported what serves them."""
-        if "starlette.applications" in sys.modules:
-            from sessionwatch.testing.requests import watching_requests
+        """Watch requests too, now that somebody has imported what serves them."""
+        from sessionwatch.testing.requests import watching_requests
 
-            self._requests = watching_requests(self.watch)
-            self._requests.apply()
+        self._requests = watching_requests(self.watch)
+        self._requests.apply()

@@ -1,0 +1,72 @@
+"""A run takes only what it needs, and what comes later is watched all the same."""
+
+from __future__ import annotations
+
+WITHOUT_FASTAPI = """
+import sys
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+
+engine = create_engine("sqlite://")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_select(number):
+    with Session(engine) as session:
+        session.execute(text("SELECT 1"))
+
+
+def test_what_was_imported():
+    ours = [name for name in sys.modules if name.startswith("sessionwatch.rules.")]
+    assert ours == ["sessionwatch.rules.rule"]
+    for name in ("starlette", "fastapi", "anyio", "click", "rich", "httpx", "tomllib"):
+        assert name not in sys.modules, name
+"""
+
+
+def test_neither_rules_nor_starlette_where_nothing_asks_for_them(pytester):
+    pytester.makepyfile(test_many=WITHOUT_FASTAPI)
+    unwanted = ("xdist", "schemathesis", "anyio", "playwright", "hypothesispytest")
+    options = [each for name in unwanted for each in ("-p", f"no:{name}")]
+    result = pytester.runpytest_subprocess(*options, "--sessionwatch")
+    result.assert_outcomes(passed=4)
+
+
+LATE = """
+import sys
+import pytest
+
+def client():
+    import warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fastapi.testclient import TestClient
+    from shop import app
+    return TestClient(app)
+
+def test_imports_and_asks():
+    assert "starlette" not in sys.modules
+    assert client().post("/half/lamp").status_code == 500
+
+def test_asks_again():
+    assert client().post("/half/lamp").status_code == 500
+"""
+
+
+def test_an_application_that_a_test_imports_is_watched_from_its_first_request(shop, pytester):
+    pytester.makepyfile(test_late=LATE)
+    outcome = shop(None, apart=True)
+    assert outcome.leaking == [
+        "test_late.py::test_asks_again",
+        "test_late.py::test_imports_and_asks",
+    ]
+    assert outcome.text.count("SW202 partial commit: POST /half/{name}") == 2
+
+
+def test_verdicts_are_no_properties_of_junit_xml(shop, pytester):
+    outcome = shop("def test_leak():\n    open_and_keep()\n", "--junit-xml=results.xml")
+    assert outcome.leaking == ["test_shop.py::test_leak"]
+    written = (pytester.path / "results.xml").read_text()
+    assert "SW101 session leak" in written
+    assert "<propert" not in written
