@@ -6,8 +6,10 @@ change while another thread calls them (`_EmptyListener` in sqlalchemy/event/att
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 
@@ -21,9 +23,11 @@ from sessionwatch.instruments import (
     statements,
 )
 from sessionwatch.instruments.handling import async_patches
-from sessionwatch.instruments.outbound import Outbound
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.recorder import Recorder
+
+if TYPE_CHECKING:
+    from sessionwatch.instruments.outbound import Outbound
 
 _PATCHES: tuple[Patch, ...] = (
     *sessions.PATCHES,
@@ -33,7 +37,6 @@ _PATCHES: tuple[Patch, ...] = (
     *engines.PATCHES,
 )
 _LISTENERS = (*sessions.LISTENERS, *holds.LISTENERS)
-_outbound = Outbound()
 _lock = threading.Lock()
 
 
@@ -48,18 +51,26 @@ def turn_on(recorder: Recorder) -> None:
                 if not event.contains(target, name, hook):
                     event.listen(target, name, hook)
         if recorder.watches_outbound:
-            _outbound.turn_on()
+            _outbound().turn_on()
 
 
 def turn_off(recorder: Recorder) -> None:
     """Let `recorder` record no longer; the last one puts SQLAlchemy's methods back."""
     with _lock:
         if recorder.watches_outbound:
-            _outbound.turn_off()
+            _outbound().turn_off()
         if attribution.remove_recorder(recorder):
             for patch in reversed((*_PATCHES, *async_patches())):
                 patch.remove()
             holds.forget_pools()
+
+
+@functools.cache
+def _outbound() -> Outbound:
+    """Return what sees HTTP requests; few ask for it, and it imports what sends them."""
+    from sessionwatch.instruments.outbound import Outbound
+
+    return Outbound()
 
 
 def _renew_locks() -> None:

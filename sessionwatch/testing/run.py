@@ -19,6 +19,8 @@ from sessionwatch.testing.verdict import Verdict, counted, judge
 
 _owners = pytest.StashKey[StandIn]()
 _failed = pytest.StashKey[bool]()
+_around = pytest.StashKey[tuple[pytest.Mark, ...]]()
+_MARK = "sessionwatch"
 _VERDICT = "sessionwatch"
 """The property with which a report carries its test's verdict, and a worker its own."""
 
@@ -63,7 +65,8 @@ class Run:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Let what follows belong to the test, with its own fixtures."""
         item.stash[_failed] = False
-        _take_verdict(item.user_properties)  # of a run before, where a test is run again
+        if item.user_properties:
+            _take_verdict(item.user_properties)  # of a run before, where a test is run again
         owner = item.stash[_owners] = self._suite.begin(TEST, item.nodeid)
         owner.permitted, wrong = _permitted(item)
         if wrong:
@@ -89,7 +92,9 @@ class Run:
 
     def _end(self, item: pytest.Item) -> str:
         """Judge a test, and keep of it no more than its verdict; returns why it is to fail."""
-        owner = item.stash[_owners]
+        owner = item.stash.get(_owners, None)
+        if owner is None:  # a hook that came before ours has skipped the test
+            return ""
         del item.stash[_owners]
         self._suite.end(owner)
         holders = self._summary.holders
@@ -138,7 +143,7 @@ class Run:
         """Take the verdict of a test that ran in this process or another, before others see it."""
         if report.when == "teardown" and not self._is_worker:
             self._summary.tests.add(report.nodeid)
-            plain = _take_verdict(report.user_properties)
+            plain = _take_verdict(report.user_properties) if report.user_properties else None
             if plain is not None:
                 self._summary.add(Verdict.from_dict(plain), report.nodeid)
 
@@ -233,10 +238,25 @@ def _take_verdict(properties: list[tuple[str, Any]]) -> dict[str, Any] | None:
     return None
 
 
+def _marks(node: Any) -> tuple[pytest.Mark, ...]:
+    """Return the marks of ours that stand on a test, class, module or folder itself."""
+    return tuple([mark for mark in node.own_markers if mark.name == _MARK])
+
+
+def _marks_around(node: Any) -> tuple[pytest.Mark, ...]:
+    """Return those of a class, module or folder and all around it, which all its tests share."""
+    if node is None:
+        return ()
+    marks: tuple[pytest.Mark, ...] | None = node.stash.get(_around, None)
+    if marks is None:
+        marks = node.stash[_around] = (*_marks(node), *_marks_around(node.parent))
+    return marks
+
+
 def _permitted(item: pytest.Item) -> tuple[frozenset[str], str]:
     """Return the codes that a test's marks allow, and what is wrong with these marks, if any is."""
     permitted: frozenset[str] = frozenset()
-    for mark in item.iter_markers("sessionwatch"):
+    for mark in (*_marks(item), *_marks_around(item.parent)):
         codes = mark.kwargs.get("allow", ())
         if mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str):
             return permitted, "write @pytest.mark.sessionwatch(allow=['SW101'])"

@@ -175,3 +175,24 @@ def test_anyio(shop):
     backend = "@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
     outcome = shop(source + backend, "-W", "ignore", plugins={"anyio"})
     assert (outcome.leaking, outcome.counts["passed"]) == (["test_shop.py::test_leak"], 4)
+
+
+SKIPPING = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if "slow" in item.name:
+        pytest.skip("slow")
+"""
+
+
+def test_hook_that_skips_before_ours_begins(shop, pytester):
+    folder = pytester.mkdir("nested")
+    (folder / "conftest.py").write_text(SKIPPING)
+    (folder / "test_nested.py").write_text(
+        "from shop import *\ndef test_slow(): open_and_keep()\ndef test_leak(): open_and_keep()\n"
+    )
+    outcome = shop(None, "nested")
+    assert outcome.counts == {"passed": 1, "skipped": 1, "error": 1}
+    assert outcome.leaking == ["nested/test_nested.py::test_leak"]
