@@ -28,8 +28,9 @@ SECOND = 1_000_000_000
 _NO_COUNTS = ("owners", "leaked", "held_histogram")
 
 
-def pytest_collection_finish() -> None:
-    """Let `gc.collect()`, which many tests call, pass by all that was imported so far."""
+@pytest.fixture(scope="module", autouse=True)
+def _older_objects_are_passed_by() -> None:
+    """Let `gc.collect()`, which many tests call, pass by all that was there before their file."""
     gc.collect()
     gc.freeze()
 
