@@ -210,8 +210,9 @@ def _gives_session(project: Project, function: Function, node: ast.expr) -> bool
         return True
     if not isinstance(node, ast.Call):
         return False
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "begin":
-        return project.is_factory(function.module, node.func.value, function)
+    begun = _begun(node)
+    if begun is not None:
+        return project.is_factory(function.module, begun, function)
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
     return name in _CLOSERS and any(_makes(project, function, each) for each in node.args)
 
@@ -242,13 +243,18 @@ def _commits(node: ast.Expr, found: SessionDependency) -> bool:
 
 def _begins(project: Project, found: SessionDependency, node: ast.expr) -> bool:
     """Whether it is `SessionLocal.begin()` or `session.begin()`."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+    begun = _begun(node)
+    if begun is None:
         return False
-    if node.func.attr != "begin":
-        return False
-    base = node.func.value
-    is_session = isinstance(base, ast.Name) and base.id == found.session
-    return is_session or project.is_factory(found.function.module, base, found.function)
+    is_session = isinstance(begun, ast.Name) and begun.id == found.session
+    return is_session or project.is_factory(found.function.module, begun, found.function)
+
+
+def _begun(node: ast.expr) -> ast.expr | None:
+    """Return what `.begin()` is called on."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.value if node.func.attr == "begin" else None
+    return None
 
 
 def _steps(statements: list[ast.stmt], within: tuple[tuple[ast.stmt, str], ...]) -> Iterator[Step]:
