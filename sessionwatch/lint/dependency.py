@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessionwatch.lint.project import Project
-from sessionwatch.lint.source import Function, FunctionNode, own_nodes
+from sessionwatch.lint.source import Function, FunctionNode, assigned, called_name, own_nodes
 
 CONTEXT_MANAGERS = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
 _CLOSING = {"close", "aclose", "remove", "reset", "invalidate", "close_all"}
@@ -123,10 +123,12 @@ class SessionDependency:
         for each in _expressions(node):
             if isinstance(each, ast.Attribute) and self._is_method_given(each, node):
                 return True
-            if isinstance(each, ast.Call) and any(self._is_session(part) for part in each.args):
-                name = getattr(each.func, "attr", getattr(each.func, "id", ""))
-                if name in _CLOSERS:
-                    return True
+            if (
+                isinstance(each, ast.Call)
+                and called_name(each) in _CLOSERS
+                and any(self._is_session(part) for part in each.args)
+            ):
+                return True
         return False
 
 
@@ -147,7 +149,7 @@ def raises(handler: ast.ExceptHandler) -> bool:
     call = call.value if isinstance(call, ast.Await) else call
     if not isinstance(call, ast.Call):
         return False
-    name = getattr(call.func, "attr", getattr(call.func, "id", "")).casefold()
+    name = called_name(call).casefold()
     return any(word in name for word in _NO_RETURN)
 
 
@@ -173,14 +175,10 @@ def _examine(project: Project, function: Function) -> SessionDependency | None:
     managed: set[str] = set()
     for step in steps:
         node = step.node
-        if isinstance(node, ast.Assign) and _makes(project, function, node.value):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    opened[target.id] = node
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            if node.value is not None and _makes(project, function, node.value):
-                opened[node.target.id] = node
-        elif isinstance(node, ast.With | ast.AsyncWith):
+        for name, value in assigned(node):
+            if _makes(project, function, value):
+                opened[name] = node
+        if isinstance(node, ast.With | ast.AsyncWith):
             managed |= {
                 item.optional_vars.id
                 for item in node.items
@@ -188,11 +186,11 @@ def _examine(project: Project, function: Function) -> SessionDependency | None:
                 and _gives_session(project, function, item.context_expr)
             }
     for step in steps:
-        value = _yielded(step.node)
-        if value is None:
+        given = _yielded(step.node)
+        if given is None:
             continue
-        name = value.id if isinstance(value, ast.Name) else ""
-        if name in opened or name in managed or _makes(project, function, value):
+        name = given.id if isinstance(given, ast.Name) else ""
+        if name in opened or name in managed or _makes(project, function, given):
             made = None if name in managed else opened.get(name, step.node)
             found = SessionDependency(function, name, step, steps, made)
             _note_commits(project, found)
@@ -213,8 +211,8 @@ def _gives_session(project: Project, function: Function, node: ast.expr) -> bool
     begun = _begun(node)
     if begun is not None:
         return project.is_factory(function.module, begun, function)
-    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-    return name in _CLOSERS and any(_makes(project, function, each) for each in node.args)
+    is_closer = called_name(node) in _CLOSERS
+    return is_closer and any(_makes(project, function, each) for each in node.args)
 
 
 def _note_commits(project: Project, found: SessionDependency) -> None:

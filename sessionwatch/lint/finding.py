@@ -76,5 +76,12 @@ class Subject:
                 return each
         return None
 
+    def makes_generator(self, module: Module, node: ast.expr) -> bool:
+        """Whether an expression calls a dependency that yields a session."""
+        if not isinstance(node, ast.Call):
+            return False
+        found = self.dependency(self.project.function(module, node.func))
+        return found is not None and not found.is_context_manager
+
 
 Check = Callable[[Subject], Iterator[LintFinding]]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sessionwatch.lint.source import Function, Module, Place, own_nodes
+from sessionwatch.lint.source import Function, Module, Place, assigned, own_nodes, targets
 
 SESSION_CLASSES = {
     "sqlalchemy.orm.Session",
@@ -100,6 +100,11 @@ class Project:
             name = module.imports[last]
         return None
 
+    def origin(self, module: Module, node: ast.expr) -> str | None:
+        """Return the full name of something of the project's, in the module that defines it."""
+        found = self.find(module.full_name(node))
+        return None if found is None else f"{found[0].name}.{found[1]}"
+
     def function(self, module: Module, node: ast.expr) -> Function | None:
         """Return the function that an expression names, or that calling it leads to."""
         found = self.find(module.full_name(node))
@@ -153,12 +158,10 @@ class Project:
         if not isinstance(node, ast.Name):
             return False
         values = [
-            each.value
+            value
             for each in own_nodes(function.node)
-            if isinstance(each, ast.Assign)
-            and any(
-                isinstance(target, ast.Name) and target.id == node.id for target in each.targets
-            )
+            for name, value in assigned(each)
+            if name == node.id
         ]
         return bool(values) and all(self._is_maker_call(module, value) for value in values)
 
@@ -193,11 +196,9 @@ class Project:
         methods = function.module.methods.get(function.of_class, {})
         for method in methods.values():
             for each in own_nodes(method.node):
-                if not isinstance(each, ast.Assign):
-                    continue
-                for target in each.targets:
+                for target, value in targets(each):
                     if _is_own_attribute(target) and target.attr == node.attr:  # type: ignore[attr-defined]
-                        return self._is_given_factory(method, each.value)
+                        return self._is_given_factory(method, value)
         return False
 
     def _is_given_factory(self, method: Function, value: ast.expr) -> bool:
@@ -263,11 +264,12 @@ class Project:
             if self.is_session_type(function.module, argument.annotation):
                 names.add(argument.arg)
         for node in own_nodes(function.node):
-            if isinstance(node, ast.Assign) and self.makes_session(
-                function.module, node.value, function
-            ):
-                names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-            elif (
+            names |= {
+                name
+                for name, value in assigned(node)
+                if self.makes_session(function.module, value, function)
+            }
+            if (
                 isinstance(node, ast.withitem)
                 and isinstance(node.optional_vars, ast.Name)
                 and self.makes_session(function.module, node.context_expr, function)
@@ -304,6 +306,5 @@ def local_names(function: Function) -> set[str]:
     """Return the names that a function binds itself: parameters and what it assigns."""
     names = {argument.arg for argument, _ in function.parameters()}
     for node in own_nodes(function.node):
-        if isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        names |= {name for name, _ in assigned(node)}
     return names

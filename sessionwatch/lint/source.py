@@ -157,6 +157,24 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
             waiting[:0] = ast.iter_child_nodes(each)
 
 
+def called_name(node: ast.Call) -> str:
+    """Return the last part of the name that is called; nothing where it has none."""
+    return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
+
+
+def targets(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield what an assignment gives a value, each with the value."""
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield node.target, node.value
+
+
+def assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that an assignment gives a value, each with the value."""
+    return ((each.id, value) for each, value in targets(node) if isinstance(each, ast.Name))
+
+
 class _Collector:
     """Goes through a tree once, and notes what rules ask for."""
 
@@ -180,13 +198,8 @@ class _Collector:
             base = self._base(node)
             for each in node.names:
                 self._module.imports[each.asname or each.name] = f"{base}.{each.name}"
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    self._module.values[target.id] = node.value
-        elif isinstance(node, ast.AnnAssign):
-            if isinstance(node.target, ast.Name) and node.value is not None:
-                self._module.values[node.target.id] = node.value
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            self._module.values.update(assigned(node))
         elif isinstance(node, ast.ClassDef):
             self._module.classes[node.name] = node
         elif isinstance(node, ast.If | ast.Try | ast.With):
@@ -275,11 +288,7 @@ class _Collector:
 
 
 def _assigned_name(node: ast.stmt) -> str | None:
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        return node.targets[0].id
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return node.target.id
     type_alias = getattr(ast, "TypeAlias", None)  # `type Alias = …`, from Python 3.12 on
     if type_alias is not None and isinstance(node, type_alias):
         return str(node.name.id)
-    return None
+    return next((name for name, _ in assigned(node)), None)

@@ -115,12 +115,15 @@ def test_sw602(codes):
     assert codes(dependency("with SessionLocal() as db:\n    return db")) == ["SW602"]
     assert codes(USE.replace("get_db", "lambda: SessionLocal()")) == ["SW602"]
     assert codes(dependency("return AsyncLocal()", "async def")) == ["SW602"]
+    assert codes(dependency("db: Session = SessionLocal()\nreturn db")) == ["SW602"]
 
 
 def test_sw602_is_silent(codes):
     kept = "\ndef get_db(request):\n    db = SessionLocal()\n    request.state.db = db\n"
     kept += "    return db\n"
     assert codes(kept + USE) == []
+    assert codes(dependency("state.db = db = SessionLocal()\nreturn db")) == []
+    assert codes(dependency("db = SessionLocal()\nkeep(session=db)\nreturn db")) == []
     assert codes("\ndef make():\n    return SessionLocal()\n") == []
     assert codes(dependency("return SessionLocal")) == []
     managed = "\n@contextmanager\ndef get_db():\n    with SessionLocal() as db:\n        yield db\n"

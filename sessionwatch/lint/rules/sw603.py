@@ -54,7 +54,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     for function in project.functions():
         for argument, default in function.parameters():
             if (
-                isinstance(default, ast.Call)
+                default is not None
                 and _gives_session(subject, function.module, default)
                 and project.serves(function)
             ):
@@ -63,17 +63,11 @@ def check(subject: Subject) -> Iterator[LintFinding]:
                 yield LintFinding(RULE, function.module, default, what, function)
     for injection in project.injections:
         module, target = injection.place.module, injection.target
-        if isinstance(target, ast.Call) and _gives_session(subject, module, target):
+        if target is not None and _gives_session(subject, module, target):
             what = f"Depends({ast.unparse(target)}) is given what the call returns, once for all"
             yield LintFinding(RULE, module, target, what, injection.place.function)
 
 
-def _gives_session(subject: Subject, module: Module, node: ast.Call) -> bool:
+def _gives_session(subject: Subject, module: Module, node: ast.expr) -> bool:
     """Whether a call makes a session, or the generator of a dependency that gives one."""
-    if subject.project.makes_session(module, node):
-        return True
-    function = subject.project.function(module, node.func)
-    if function is None or function.name == "__call__":
-        return False
-    found = subject.dependency(function)
-    return found is not None and not found.is_context_manager
+    return subject.project.makes_session(module, node) or subject.makes_generator(module, node)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import PurePath
 
 from sessionwatch.lint.finding import LintFinding, Subject
 from sessionwatch.lint.project import Project
-from sessionwatch.lint.source import Function
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -89,11 +87,7 @@ def _taken_by_generators(project: Project) -> Iterator[str]:
     """
     for function in project.functions():
         for argument, _ in function.parameters() if function.is_generator else ():
-            found = project.find(_name(function, argument))
-            if found is not None:
-                yield f"{found[0].name}.{found[1]}"
-
-
-def _name(function: Function, argument: ast.arg) -> str | None:
-    annotation = argument.annotation
-    return None if annotation is None else function.module.full_name(annotation)
+            if argument.annotation is not None:
+                name = project.origin(function.module, argument.annotation)
+                if name is not None:
+                    yield name

@@ -82,5 +82,4 @@ def _global_name(
     is_own = isinstance(node, ast.Name) and node.id in bound
     if is_own or not isinstance(node, ast.Name | ast.Attribute):
         return None
-    found = project.find(function.module.full_name(node))
-    return None if found is None else f"{found[0].name}.{found[1]}"
+    return project.origin(function.module, node)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from sessionwatch.lint.finding import LintFinding, Subject
-from sessionwatch.lint.source import Function, FunctionNode, Module, own_nodes
+from sessionwatch.lint.source import Function, FunctionNode, Module, assigned, own_nodes, targets
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -110,11 +110,11 @@ def _is_tasks(module: Module, node: ast.expr, function: Function) -> bool:
         if argument.arg == node.id and argument.annotation is not None:
             return module.full_name(argument.annotation) in _BACKGROUND
     return any(
-        isinstance(each, ast.Assign)
-        and isinstance(each.value, ast.Call)
-        and module.full_name(each.value.func) in _BACKGROUND
-        and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets)
+        name == node.id
+        and isinstance(value, ast.Call)
+        and module.full_name(value.func) in _BACKGROUND
         for each in own_nodes(function.node)
+        for name, value in assigned(each)
     )
 
 
@@ -124,8 +124,8 @@ def _is_awaited(node: ast.Call, function: Function) -> bool:
     for each in own_nodes(function.node):
         if isinstance(each, ast.Await) and any(part is node for part in ast.walk(each)):
             return True
-        if isinstance(each, ast.Assign) and any(part is node for part in ast.walk(each.value)):
-            for target in each.targets:
+        for target, value in targets(each):
+            if any(part is node for part in ast.walk(value)):
                 names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
     return any(
         isinstance(part, ast.Name) and part.id in names
