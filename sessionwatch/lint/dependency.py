@@ -11,7 +11,10 @@ from sessionwatch.lint.project import Project
 from sessionwatch.lint.source import Function, FunctionNode, assigned, called_name, own_nodes
 
 CONTEXT_MANAGERS = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
-_CLOSING = {"close", "aclose", "remove", "reset", "invalidate", "close_all"}
+_CLOSING = {
+    *("close", "aclose", "remove", "reset", "invalidate", "close_all"),
+    *("__exit__", "__aexit__"),
+}
 _CLOSERS = {
     "closing",
     "aclosing",
@@ -58,7 +61,7 @@ class SessionDependency:
     @property
     def is_context_manager(self) -> bool:
         """Whether it is made for a `with` statement."""
-        return bool(self.function.node.decorator_list)
+        return bool(self.function.decorators)
 
     @property
     def commit(self) -> ast.stmt | None:
@@ -156,17 +159,33 @@ def raises(handler: ast.ExceptHandler) -> bool:
 def session_dependencies(project: Project) -> Iterator[SessionDependency]:
     """Yield every generator of a project that yields a session, as `Depends` or `with` uses it."""
     for function in project.functions():
-        if function.is_generator and _is_plain(function):
-            found = _examine(project, function)
-            if found is not None:
-                yield found
+        found = _examined(project, function)
+        if found is not None:
+            yield found
 
 
 def _is_plain(function: Function) -> bool:
     """Whether nothing but contextlib's decorators stands above a function."""
-    return all(
-        function.module.full_name(each) in CONTEXT_MANAGERS for each in function.node.decorator_list
-    )
+    return all(function.module.full_name(each) in CONTEXT_MANAGERS for each in function.decorators)
+
+
+def _examined(project: Project, function: Function) -> SessionDependency | None:
+    if not function.is_generator or not _is_plain(function):
+        return None
+    known: dict[int, SessionDependency | None] = project.examined
+    if id(function) not in known:
+        known[id(function)] = None  # what opens itself is none
+        known[id(function)] = _examine(project, function)
+    return known[id(function)]
+
+
+def _context_manager(
+    project: Project, function: Function, node: ast.expr
+) -> SessionDependency | None:
+    """Return the project's context manager that a `with` is given, if it yields a session."""
+    called = project.function(function.module, node.func) if isinstance(node, ast.Call) else None
+    found = None if called is None else _examined(project, called)
+    return found if found is not None and found.is_context_manager else None
 
 
 def _examine(project: Project, function: Function) -> SessionDependency | None:
@@ -204,7 +223,7 @@ def _makes(project: Project, function: Function, node: ast.expr) -> bool:
 
 def _gives_session(project: Project, function: Function, node: ast.expr) -> bool:
     """Whether `with <node> as name` binds a session that the block closes."""
-    if _makes(project, function, node):
+    if _makes(project, function, node) or _context_manager(project, function, node):
         return True
     if not isinstance(node, ast.Call):
         return False
@@ -240,7 +259,10 @@ def _commits(node: ast.Expr, found: SessionDependency) -> bool:
 
 
 def _begins(project: Project, found: SessionDependency, node: ast.expr) -> bool:
-    """Whether it is `SessionLocal.begin()` or `session.begin()`."""
+    """Whether it is `SessionLocal.begin()`, `session.begin()`, or one of the project's like it."""
+    own = _context_manager(project, found.function, node)
+    if own is not None:
+        return own.commit is not None
     begun = _begun(node)
     if begun is None:
         return False

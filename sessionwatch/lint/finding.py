@@ -76,11 +76,23 @@ class Subject:
                 return each
         return None
 
-    def makes_generator(self, module: Module, node: ast.expr) -> bool:
+    def session_names(self, function: Function) -> set[str]:
+        """Return the parameters and variables of a function that are sessions."""
+        injected = {
+            each.place.parameter
+            for each in self.project.injections
+            if each.place.function is function and each.place.parameter is not None
+            if self.dependency(each.function) is not None
+        }
+        return injected | self.project.session_names(function)
+
+    def makes_generator(
+        self, module: Module, node: ast.expr, within: Function | None = None
+    ) -> bool:
         """Whether an expression calls a dependency that yields a session."""
         if not isinstance(node, ast.Call):
             return False
-        found = self.dependency(self.project.function(module, node.func))
+        found = self.dependency(self.project.function(module, node.func, within))
         return found is not None and not found.is_context_manager
 
 

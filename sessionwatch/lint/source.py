@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-_OF_INTEREST = re.compile(r"[Ss]ession|Depends|get_db")
-"""A text without any of these has nothing that a rule looks for, nor anything of use to others."""
-
-
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_OF_INTEREST = re.compile(r"[Ss]ession|Depends|get_db|fastapi|next\(|async for")
+"""A text without any of these has nothing that a rule looks for, but names for others."""
 _WANTED = {
     *("Depends", "Security", "next", "anext", "send", "asend", "__next__", "__anext__"),
-    *("add_task", "create_task", "ensure_future", "Thread", "Timer", "BackgroundTask"),
+    *("add_task", "create_task", "ensure_future", "run_in_executor"),
+    *("Thread", "Timer", "BackgroundTask"),
 }
 """What the calls are named that rules ask for."""
 _STATEMENTS = {
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
     *(ast.For, ast.AsyncFor, ast.Import, ast.ImportFrom),
 }
+_BEGINNINGS = ("async ", "class ", "def ", "for ")
+"""How lines begin that a body is visited for, besides those with a wanted name."""
 _YIELDS = {ast.Yield, ast.YieldFrom}
 _LEAVES = {ast.Name, ast.Constant, ast.alias, ast.arg, ast.Pass, ast.Break, ast.Continue}
 _WITH_CHILDREN = {
@@ -51,11 +53,23 @@ class Function:
     outer: Function | None
     is_generator: bool = False
     """Whether it yields."""
+    inner: dict[str, Function] = field(default_factory=dict)
+    """The functions in its body, by name."""
+    _names: set[str] | None = None
 
     @property
     def name(self) -> str:
         """The name that it is defined by."""
         return self.node.name
+
+    @property
+    def decorators(self) -> list[ast.expr]:
+        """What stands above it, but for `@classmethod` and `@staticmethod`."""
+        return [
+            each
+            for each in self.node.decorator_list
+            if not (isinstance(each, ast.Name) and each.id in ("classmethod", "staticmethod"))
+        ]
 
     @property
     def is_async(self) -> bool:
@@ -69,6 +83,26 @@ class Function:
         missing = [None] * (len(positional) - len(arguments.defaults))
         yield from zip(positional, [*missing, *arguments.defaults], strict=True)
         yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+
+    def names(self) -> set[str]:
+        """Return the names that are its own: parameters, and whatever its body binds."""
+        if self._names is None:
+            nodes = list(own_nodes(self.node))
+            bound = {argument.arg for argument, _ in self.parameters()} | {
+                each.id
+                for each in nodes
+                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            }
+            shared = (each.names for each in nodes if isinstance(each, ast.Global | ast.Nonlocal))
+            self._names = bound.difference(*shared)
+        return self._names
+
+    def scopes(self) -> Iterator[Function]:
+        """Yield the function and those around it."""
+        scope: Function | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
 
 
 @dataclass(slots=True)
@@ -103,6 +137,16 @@ class Module:
     methods: dict[ast.ClassDef, dict[str, Function]] = field(default_factory=dict)
     calls: list[Place] = field(default_factory=list)
     loops: list[tuple[ast.For | ast.AsyncFor, Function | None]] = field(default_factory=list)
+    stars: list[str] = field(default_factory=list)
+    """The modules that all names were imported of."""
+    _lines: list[str] | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as Python counts them, for which a form feed is no line end."""
+        if self._lines is None:
+            self._lines = _LINE_END.split(self.text)
+        return self._lines
 
     def full_name(self, node: ast.expr) -> str | None:
         """Return what a name or attribute stands for, such as "sqlalchemy.orm.Session"."""
@@ -121,8 +165,7 @@ class Module:
 
     def line(self, number: int) -> str:
         """Return a line of the text, counted from 1."""
-        lines = self.text.splitlines()
-        return lines[number - 1] if number <= len(lines) else ""
+        return self.lines[number - 1] if number <= len(self.lines) else ""
 
 
 def read(path: Path, name: str) -> Module:
@@ -142,8 +185,13 @@ def read(path: Path, name: str) -> Module:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise UnreadableError(f"can't be read: {reason}") from None
     module = Module(str(path), name, text, tree)
+    collector = _Collector(module, is_package=path.stem == "__init__")
+    collector.collect_names()
     if _OF_INTEREST.search(text):
-        _Collector(module, is_package=path.name == "__init__.py").collect()
+        try:
+            collector.collect_places()
+        except RecursionError:
+            raise UnreadableError("is nested too deeply") from None
     return module
 
 
@@ -182,9 +230,18 @@ class _Collector:
         self._module = module
         self._is_package = is_package
 
-    def collect(self) -> None:
+    def collect_names(self) -> None:
         for statement in self._module.tree.body:
             self._top(statement)
+
+    def collect_places(self) -> None:
+        renamed = {
+            name
+            for name, full in self._module.imports.items()
+            if full.rpartition(".")[2] in _WANTED
+        }
+        words = {"yield", "import"} | _WANTED | renamed
+        self._words = [word for word in words if word in self._module.text]
         for statement in self._module.tree.body:
             self._visit(statement, None, None, alias=_assigned_name(statement))
 
@@ -197,7 +254,10 @@ class _Collector:
         elif isinstance(node, ast.ImportFrom):
             base = self._base(node)
             for each in node.names:
-                self._module.imports[each.asname or each.name] = f"{base}.{each.name}"
+                if each.name == "*":
+                    self._module.stars.append(base)
+                else:
+                    self._module.imports[each.asname or each.name] = f"{base}.{each.name}"
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             self._module.values.update(assigned(node))
         elif isinstance(node, ast.ClassDef):
@@ -277,14 +337,24 @@ class _Collector:
             self._module.methods.setdefault(of_class, {})[node.name] = function
         elif outer is None:
             self._module.top[node.name] = function
+        else:
+            outer.inner[node.name] = function
         for decorator in node.decorator_list:
             self._visit(decorator, outer, None)
         for argument, default in function.parameters():
             for part in (argument.annotation, default):
                 if part is not None:
                     self._visit(part, function, None, parameter=argument.arg)
-        for statement in node.body:
-            self._visit(statement, function, None)
+        if self._is_worth_a_visit(node):
+            for statement in node.body:
+                self._visit(statement, function, None)
+
+    def _is_worth_a_visit(self, node: FunctionNode) -> bool:
+        lines = self._module.lines[node.body[0].lineno - 1 : node.end_lineno]
+        text = "\n".join(lines)
+        return any(word in text for word in self._words) or any(
+            line.lstrip().startswith(_BEGINNINGS) for line in lines
+        )
 
 
 def _assigned_name(node: ast.stmt) -> str | None:

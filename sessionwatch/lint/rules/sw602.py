@@ -70,7 +70,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
 
 
 def _check_function(subject: Subject, function: Function) -> Iterator[LintFinding]:
-    if function.is_generator or function.node.decorator_list:
+    if function.is_generator or function.decorators:
         return
     made = _own_sessions(subject, function)
     for node in own_nodes(function.node):

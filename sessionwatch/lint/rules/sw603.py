@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from sessionwatch.lint.finding import LintFinding, Subject
-from sessionwatch.lint.source import Module
+from sessionwatch.lint.source import Function, Module
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -55,7 +55,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
         for argument, default in function.parameters():
             if (
                 default is not None
-                and _gives_session(subject, function.module, default)
+                and _gives_session(subject, function.module, default, function.outer)
                 and project.serves(function)
             ):
                 parameter = f"{argument.arg}={ast.unparse(default)}"
@@ -63,11 +63,14 @@ def check(subject: Subject) -> Iterator[LintFinding]:
                 yield LintFinding(RULE, function.module, default, what, function)
     for injection in project.injections:
         module, target = injection.place.module, injection.target
-        if target is not None and _gives_session(subject, module, target):
+        if target is not None and _gives_session(subject, module, target, injection.place.function):
             what = f"Depends({ast.unparse(target)}) is given what the call returns, once for all"
             yield LintFinding(RULE, module, target, what, injection.place.function)
 
 
-def _gives_session(subject: Subject, module: Module, node: ast.expr) -> bool:
+def _gives_session(
+    subject: Subject, module: Module, node: ast.expr, within: Function | None
+) -> bool:
     """Whether a call makes a session, or the generator of a dependency that gives one."""
-    return subject.project.makes_session(module, node) or subject.makes_generator(module, node)
+    makes_session = subject.project.makes_session(module, node)
+    return makes_session or subject.makes_generator(module, node, within)

@@ -67,7 +67,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     pinned = set(_taken_by_generators(subject.project))
     for injection in subject.project.injections:
         found = subject.dependency(injection.function)
-        if found is None or found.commit is None or injection.scope == "function":
+        if found is None or found.commit is None or injection.may_end_early:
             continue
         place = injection.place
         what = (
