@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def lint(
     from sessionwatch.selection import Selection, codes_asked
     from sessionwatch.settings import Settings
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal does not know shows as "?"
     gc.disable()  # it would go through all syntax trees again and again, which are no garbage
     click.get_current_context().call_on_close(gc.enable)
     if report is not None:

@@ -46,7 +46,7 @@ def check(
     that there is not.
     """
     result = Result()
-    modules = list(_read_all(_files(paths, exclude), result))
+    modules = list(_read_all(_files(paths, exclude, result), result))
     return _judge(modules, fastapi, reports, result)
 
 
@@ -105,22 +105,44 @@ def _is_ignored(finding: LintFinding, ignores: dict[str, list[Ignore]]) -> bool:
     return bool(covering)
 
 
-def _files(paths: Sequence[str], exclude: Sequence[str]) -> Iterator[tuple[Path, str]]:
+def _files(
+    paths: Sequence[str], exclude: Sequence[str], result: Result
+) -> Iterator[tuple[Path, str]]:
     """Yield each file once, with the name by which others import it."""
     seen: set[Path] = set()
     for given in paths:
         path = Path(given)
-        if not path.exists():
-            raise FileNotFoundError(given)
-        for file in [path] if path.is_file() else _below(path, exclude):
+        is_file = _is_file(path)
+        if not given or not (is_file or _is_folder(path)):
+            raise FileNotFoundError(given or "''")
+        for file in [path] if is_file else _below(path, exclude, result):
             resolved = file.resolve()
             if resolved not in seen:
                 seen.add(resolved)
-                yield file, module_name(file, path if path.is_dir() else file.parent)
+                yield file, module_name(file, file.parent if is_file else path)
 
 
-def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
+def _is_file(path: Path) -> bool:
+    """Whether it is one, and no pipe or device, nor a link that leads to none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _below(folder: Path, exclude: Sequence[str], result: Result) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        where = str(Path(error.filename))
+        result.unreadable.append((where, f"can't be read: {error.strerror}"))
+
+    for root, folders, files in os.walk(folder, onerror=note):
         here = Path(root)
         folders[:] = sorted(
             name
@@ -131,7 +153,8 @@ def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
             and not _is_excluded(here / name, folder, exclude)
         )
         for name in sorted(files):
-            if name.endswith((".py", ".pyi")) and not _is_excluded(here / name, folder, exclude):
+            is_source = name.endswith((".py", ".pyi")) and _is_file(here / name)
+            if is_source and not _is_excluded(here / name, folder, exclude):
                 yield here / name
 
 

@@ -61,8 +61,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
 
     Not where the FastAPI that will run it is known to be older.
     """
-    version = subject.project.fastapi
-    if version is not None and version < _FIRST:
+    if not comes_late(subject.project):
         return
     pinned = set(_taken_by_generators(subject.project))
     for injection in subject.project.injections:
@@ -76,8 +75,17 @@ def check(subject: Subject) -> Iterator[LintFinding]:
         )
         given_to = place.function
         ends_late = given_to is not None and given_to.is_generator
-        is_fixable = not ends_late and f"{place.module.name}.{place.alias}" not in pinned
+        is_fixable = (
+            not ends_late
+            and f"{place.module.name}.{place.alias}" not in pinned
+            and place.module.full_name(place.node.func) != "fastapi.Security"  # has no scope
+        )
         yield LintFinding(RULE, place.module, place.node, what, given_to, is_fixable)
+
+
+def comes_late(project: Project) -> bool:
+    """Whether FastAPI runs the end of a dependency after the response, as far as is known."""
+    return project.fastapi is None or project.fastapi >= _FIRST
 
 
 def _taken_by_generators(project: Project) -> Iterator[str]:

@@ -62,13 +62,13 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     for module in project.modules:
         for loop, function in module.loops:
             is_handed_on = function is not None and function.is_generator
-            if not is_handed_on and subject.makes_generator(module, loop.iter, function):
+            if not is_handed_on and subject.called_dependency(module, loop.iter, function):
                 start = "async for" if isinstance(loop, ast.AsyncFor) else "for"
                 what = f"{start} over {ast.unparse(loop.iter)}: its end runs only by chance"
                 yield LintFinding(RULE, module, loop, what, function)
     for place in project.calls():
         taken = _taken(place.node)
-        if taken is not None and subject.makes_generator(place.module, taken, place.function):
+        if taken is not None and subject.called_dependency(place.module, taken, place.function):
             what = f"{ast.unparse(place.node)} drops the generator that would close the session"
             yield LintFinding(RULE, place.module, place.node, what, place.function)
 
