@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,7 +15,8 @@ from sessionwatch.lint.catalog import LINT_RULES
 from sessionwatch.lint.finding import LintFinding, Subject
 from sessionwatch.lint.ignores import Ignore, ignores_of
 from sessionwatch.lint.project import Project
-from sessionwatch.lint.source import Module, UnreadableError, read
+from sessionwatch.lint.reading import UnreadableError, read
+from sessionwatch.lint.source import Module
 
 _NEVER = {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
 
@@ -46,7 +48,9 @@ def check(
     that there is not.
     """
     result = Result()
-    modules = list(_read_all(_files(paths, exclude, result), result))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escapes in other people's strings
+        modules = list(_read_all(_files(paths, exclude, result), result))
     return _judge(modules, fastapi, reports, result)
 
 

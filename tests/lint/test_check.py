@@ -48,6 +48,14 @@ def test_file_that_does_not_parse_is_one_line_and_the_rest_is_checked(lint):
     assert any("line 1" in reason for _, reason in result.unreadable)
 
 
+def test_what_python_warns_of_is_read_in_silence(lint):
+    result = lint({"one.py": LEAK.format("") + "X = '\\d'\n"})
+    assert ([finding.rule.code for finding in result.findings], result.unreadable) == (
+        ["SW601"],
+        [],
+    )
+
+
 def test_encodings(lint, tmp_path):
     (tmp_path / "latin.py").write_bytes(
         b"# -*- coding: latin-1 -*-\n# \xe9\n" + LEAK.format("").encode()
