@@ -114,16 +114,18 @@ def _files(
 ) -> Iterator[tuple[Path, str]]:
     """Yield each file once, with the name by which others import it."""
     seen: set[Path] = set()
+    module_name = _Names().of
     for given in paths:
         path = Path(given)
         is_file = _is_file(path)
         if not given or not (is_file or _is_folder(path)):
             raise FileNotFoundError(given or "''")
+        root = (path.parent if is_file else path).resolve()
         for file in [path] if is_file else _below(path, exclude, result):
             resolved = file.resolve()
             if resolved not in seen:
                 seen.add(resolved)
-                yield file, module_name(file, file.parent if is_file else path)
+                yield file, module_name(resolved, root)
 
 
 def _is_file(path: Path) -> bool:
@@ -169,17 +171,27 @@ def _is_excluded(path: Path, folder: Path, exclude: Sequence[str]) -> bool:
     )
 
 
-def module_name(file: Path, root: Path) -> str:
-    """Return the name that a file is imported by, as far as its packages tell."""
-    parts = [] if file.stem == "__init__" else [file.stem]
-    folder = file.resolve().parent
-    is_in_package = (folder / "__init__.py").exists()
-    if is_in_package:
-        while (folder / "__init__.py").exists():
-            parts.insert(0, folder.name)
-            folder = folder.parent
-        return ".".join(parts)
-    below = file.resolve().relative_to(root.resolve()).parent.parts
-    if below[:1] == ("src",):
-        below = below[1:]
-    return ".".join([*below, *parts])
+class _Names:
+    """The names that files are imported by, as far as their packages tell."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, Path], list[str]] = {}
+
+    def of(self, file: Path, root: Path) -> str:
+        """Return the name of a file below a root, both without links in them."""
+        folder = file.parent
+        if (folder, root) not in self._known:
+            self._known[folder, root] = _package(folder, root)
+        parts = [] if file.stem == "__init__" else [file.stem]
+        return ".".join([*self._known[folder, root], *parts])
+
+
+def _package(folder: Path, root: Path) -> list[str]:
+    parts: list[str] = []
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if parts:
+        return parts
+    below = list(folder.relative_to(root).parts) if folder.is_relative_to(root) else []
+    return below[1:] if below[:1] == ["src"] else below

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 from pathlib import Path
 from typing import Any
 
 from sessionwatch.lint.source import Function, FunctionNode, Module, Place, assigned
 
+_PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+"""Whose syntax it is, which may be older than that of the file."""
 _OF_INTEREST = re.compile(r"[Ss]ession|Depends|get_db|fastapi|next\(|async for")
 """A text without any of these has nothing that a rule looks for, but names for others."""
 _WANTED = {
@@ -53,7 +56,7 @@ def read(path: Path, name: str) -> Module:
         text = raw.decode(encoding)
     except SyntaxError as error:
         where = f" at line {error.lineno}" if error.lineno else ""
-        raise UnreadableError(f"does not parse: {error.msg}{where}") from None
+        raise UnreadableError(f"does not parse: {error.msg}{where} ({_PYTHON})") from None
     except (OSError, UnicodeError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise UnreadableError(f"can't be read: {reason}") from None
@@ -206,4 +209,5 @@ def _assigned_name(node: ast.stmt) -> str | None:
     type_alias = getattr(ast, "TypeAlias", None)  # `type Alias = …`, from Python 3.12 on
     if type_alias is not None and isinstance(node, type_alias):
         return str(node.name.id)
-    return next((name for name, _ in assigned(node)), None)
+    is_assignment = isinstance(node, ast.Assign | ast.AnnAssign)
+    return next((name for name, _ in assigned(node)), None) if is_assignment else None

@@ -128,6 +128,7 @@ def test_file_that_does_not_parse(command):
     status, out, _ = command(".")
     assert status == 1
     assert "shop/bad.py: does not parse: invalid syntax at line 1" in out
+    assert f"at line 1 (Python {sys.version_info[0]}.{sys.version_info[1]})" in out
     assert "1 finding in 3 files, 1 not checked" in out
     Path("shop/db.py").unlink()
     assert command(".")[0] == 1
@@ -142,6 +143,14 @@ def test_what_is_no_file_is_passed_over(command):
     Path("shop/folder.py").mkdir()
     status, out, err = command(".", "shop", "shop/db.py", "shop/again/db.py")
     assert (status, out.splitlines()[-1], err) == (1, "1 finding in 2 files", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_link_that_leads_out_of_the_folder(command):
+    Path("other").mkdir()
+    Path("other/linked.py").symlink_to("../shop/db.py")
+    status, out, err = command("other")
+    assert (status, out.splitlines()[-1], err) == (1, "1 finding in 1 file", "")
 
 
 def test_folder_that_can_not_be_read_is_told(command, monkeypatch):

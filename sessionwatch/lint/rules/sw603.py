@@ -55,7 +55,9 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     """Find defaults of routes and dependencies that are calls, and calls within `Depends(…)`."""
     project = subject.project
     for function in project.functions():
-        for argument, default in function.parameters():
+        arguments = function.node.args
+        has_defaults = arguments.defaults or arguments.kw_defaults
+        for argument, default in function.parameters() if has_defaults else ():
             if not isinstance(default, ast.Call):
                 continue
             found = subject.called_dependency(function.module, default, function.outer)
