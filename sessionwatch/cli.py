@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sessionwatch import cli_lint, cli_live, cli_report
+from sessionwatch import cli_conditions, cli_lint, cli_live, cli_report
 from sessionwatch.cli_failure import fail
 
 if TYPE_CHECKING:
@@ -68,17 +68,10 @@ def main() -> None:
 @click.option(
     "--seed", type=int, help="Shuffle the order of the scenarios, the same for the same seed."
 )
-@click.option(
-    "--fail-on", multiple=True, metavar="CODE|SEVERITY", help="Exit 1 when such a finding was made."
-)
+@cli_conditions.option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print it for a pull request.")
-@click.option(
-    "--report",
-    "target",
-    metavar="FILE",
-    help="Write the findings as .json, .sarif, .xml (JUnit) or .md, too; `github` annotates.",
-)
+@cli_report.option
 @click.option(
     "--html",
     "html_file",
@@ -100,7 +93,7 @@ def compare(
     fail_on: tuple[str, ...],
     as_json: bool,
     as_markdown: bool,
-    target: str | None,
+    report: str | None,
     html_file: str | None,
 ) -> None:
     """Run every classic get_db on a real server, and check each verdict against the database.
@@ -115,9 +108,9 @@ def compare(
         if only_list:
             _print_list(is_async)
             return
-        conditions = _conditions(fail_on)
-        if target is not None:
-            cli_report.check(target)
+        conditions = cli_conditions.checked(fail_on)
+        if report is not None:
+            cli_report.check(report)
         if as_json and as_markdown:
             raise LabError("--json and --markdown are two ways to print the report: give one")
         if html_file is not None:
@@ -133,7 +126,7 @@ def compare(
             pool_size=pool_size,
             seed=seed,
         )
-        report = _run(plan, conditions)
+        measured = _run(plan, conditions)
     except LabError as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -142,22 +135,13 @@ def compare(
         )
         sys.exit(_INTERRUPTED)
     if html_file is not None:
-        _write_html(report, html_file)
-    if target is not None:
+        _write_html(measured, html_file)
+    if report is not None:
         from sessionwatch.outlets.reportable import of_variants
 
-        cli_report.write(of_variants(report["variants"]), target)
-    _print_report(report, as_json, as_markdown)
-    sys.exit(report["exit_status"])
-
-
-def _conditions(fail_on: tuple[str, ...]) -> tuple[str, ...]:
-    from sessionwatch.conditions import check_condition
-
-    try:
-        return tuple(check_condition(condition) for condition in fail_on)
-    except ValueError as error:
-        fail(str(error))
+        cli_report.write(of_variants(measured["variants"]), report)
+    _print_report(measured, as_json, as_markdown)
+    sys.exit(measured["exit_status"])
 
 
 def _inspect(get_db: str | None, sessionmaker: str | None, is_async: bool) -> Yours | None:

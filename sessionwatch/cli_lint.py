@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ _FORMATS = ("text", "json", "sarif", "github")
     help="The FastAPI that the code runs with, such as 0.121; default: the one installed here.",
 )
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
-@click.option("--report", metavar="FILE", help="Write .json, .sarif, .xml (JUnit) or .md, too.")
+@cli_report.option
 @click.option("--diff", "shows_diff", is_flag=True, help="Print the changes that --fix would make.")
 @click.option("--fix", "fixes", is_flag=True, help="Make them: needs sessionwatch[fix].")
 def lint(
@@ -50,17 +51,17 @@ def lint(
     Exit status: 0 nothing found, 1 something found or not readable, 2 wrong usage.
     """
     from sessionwatch.lint.check import check, installed_fastapi, parse_version
-    from sessionwatch.selection import Selection
+    from sessionwatch.selection import Selection, codes_asked
     from sessionwatch.settings import Settings
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal does not know shows as "?"
     gc.disable()  # it would go through all syntax trees again and again, which are no garbage
     click.get_current_context().call_on_close(gc.enable)
     if report is not None:
         cli_report.check(report)
     try:
-        given = {"select": _codes(select), "ignore": _codes(ignore)}
-        settings = Settings.load(**{name: codes for name, codes in given.items() if codes})
-        selection = Selection(settings)
+        selection = Selection(Settings.load(**codes_asked(select=select, ignore=ignore)))
         try:
             version = parse_version(fastapi) if fastapi else installed_fastapi()
         except ValueError:
@@ -84,10 +85,6 @@ def lint(
     sys.exit(_FOUND if result.findings or result.unreadable else _DONE)
 
 
-def _codes(text: str | None) -> tuple[str, ...]:
-    return tuple((text or "").replace(",", " ").split())
-
-
 def _set_excludes() -> tuple[str, ...]:
     from sessionwatch.configuration import tool_settings
 
@@ -106,8 +103,7 @@ def _print(result: Result, form: str) -> None:
         return
     forms = {"json": json_text, "sarif": sarif_text, "github": github_annotations}
     click.echo(forms[form](findings), nl=False)
-    for path, reason in result.unreadable:
-        click.echo(f"sessionwatch: {path}: {reason}", err=True)
+    _tell_unreadable(result)
 
 
 def _fix(result: Result, fastapi: tuple[int, int] | None, *, applies: bool) -> None:
@@ -133,5 +129,9 @@ def _fix(result: Result, fastapi: tuple[int, int] | None, *, applies: bool) -> N
     left = len(result.findings) if applies else len(result.findings) - cured
     if left:
         click.echo(f"sessionwatch: {left} left for which there is no mechanical fix", err=True)
+    _tell_unreadable(result)
+
+
+def _tell_unreadable(result: Result) -> None:
     for path, reason in result.unreadable:
         click.echo(f"sessionwatch: {path}: {reason}", err=True)

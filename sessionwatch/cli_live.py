@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from sessionwatch import cli_report
+from sessionwatch import cli_conditions, cli_report
 from sessionwatch.cli_failure import fail
 
 _DONE, _FAILED, _INTERRUPTED = 0, 1, 130
@@ -21,14 +21,8 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 @click.command(context_settings={**_PASSED_ON, "max_content_width": 100})
 @click.argument("application", metavar="MODULE:APP")
-@click.option(
-    "--fail-on", multiple=True, metavar="CODE|SEVERITY", help="Exit 1 when such a finding was made."
-)
-@click.option(
-    "--report",
-    metavar="FILE",
-    help="Write the findings as .json, .sarif, .xml (JUnit) or .md; `github` annotates.",
-)
+@cli_conditions.option
+@cli_report.option
 @click.option("--factory", is_flag=True, help="MODULE:APP is a function that makes it.")
 @click.pass_context
 def run(
@@ -47,14 +41,10 @@ def run(
     from uvicorn.main import main as uvicorn
 
     from sessionwatch import serving
-    from sessionwatch.conditions import check_condition
 
     if ":" not in application:
         fail(f"{application!r} names no application: give MODULE:APP, such as main:app")
-    try:
-        conditions = tuple(check_condition(condition) for condition in fail_on)
-    except ValueError as error:
-        fail(str(error))
+    conditions = cli_conditions.checked(fail_on)
     if report is not None:
         cli_report.check(report)
     status = _DONE

@@ -12,6 +12,12 @@ from sessionwatch.cli_failure import fail
 if TYPE_CHECKING:
     from sessionwatch.outlets.reportable import Reportable
 
+option = click.option(
+    "--report",
+    metavar="FILE",
+    help="Write the findings as .json, .sarif, .xml (JUnit) or .md, too; `github` annotates.",
+)
+
 
 def check(target: str) -> None:
     """End with one line where a report can't be written there."""

@@ -10,6 +10,12 @@ from sessionwatch.records.redaction import shown_path
 from sessionwatch.settings import KEYWORD, Settings
 
 
+def codes_asked(**texts: str | None) -> dict[str, tuple[str, ...]]:
+    """Return settings such as `select` as they are asked for in a line: "SW601,SW602"."""
+    asked = {name: tuple((text or "").replace(",", " ").split()) for name, text in texts.items()}
+    return {name: codes for name, codes in asked.items() if codes}
+
+
 class Selection:
     """What the settings select and ignore; where both fit a code, the longer entry decides."""
 

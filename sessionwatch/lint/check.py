@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,7 +15,8 @@ from sessionwatch.lint.catalog import LINT_RULES
 from sessionwatch.lint.finding import LintFinding, Subject
 from sessionwatch.lint.ignores import Ignore, ignores_of
 from sessionwatch.lint.project import Project
-from sessionwatch.lint.source import Module, UnreadableError, read
+from sessionwatch.lint.reading import UnreadableError, read
+from sessionwatch.lint.source import Module
 
 _NEVER = {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
 
@@ -46,7 +48,9 @@ def check(
     that there is not.
     """
     result = Result()
-    modules = list(_read_all(_files(paths, exclude), result))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escapes in other people's strings
+        modules = list(_read_all(_files(paths, exclude, result), result))
     return _judge(modules, fastapi, reports, result)
 
 
@@ -105,22 +109,46 @@ def _is_ignored(finding: LintFinding, ignores: dict[str, list[Ignore]]) -> bool:
     return bool(covering)
 
 
-def _files(paths: Sequence[str], exclude: Sequence[str]) -> Iterator[tuple[Path, str]]:
+def _files(
+    paths: Sequence[str], exclude: Sequence[str], result: Result
+) -> Iterator[tuple[Path, str]]:
     """Yield each file once, with the name by which others import it."""
     seen: set[Path] = set()
+    module_name = _Names().of
     for given in paths:
         path = Path(given)
-        if not path.exists():
-            raise FileNotFoundError(given)
-        for file in [path] if path.is_file() else _below(path, exclude):
+        is_file = _is_file(path)
+        if not given or not (is_file or _is_folder(path)):
+            raise FileNotFoundError(given or "''")
+        root = (path.parent if is_file else path).resolve()
+        for file in [path] if is_file else _below(path, exclude, result):
             resolved = file.resolve()
             if resolved not in seen:
                 seen.add(resolved)
-                yield file, module_name(file, path if path.is_dir() else file.parent)
+                yield file, module_name(resolved, root)
 
 
-def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
+def _is_file(path: Path) -> bool:
+    """Whether it is one, and no pipe or device, nor a link that leads to none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _below(folder: Path, exclude: Sequence[str], result: Result) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        where = str(Path(error.filename))
+        result.unreadable.append((where, f"can't be read: {error.strerror}"))
+
+    for root, folders, files in os.walk(folder, onerror=note):
         here = Path(root)
         folders[:] = sorted(
             name
@@ -131,7 +159,8 @@ def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
             and not _is_excluded(here / name, folder, exclude)
         )
         for name in sorted(files):
-            if name.endswith((".py", ".pyi")) and not _is_excluded(here / name, folder, exclude):
+            is_source = name.endswith((".py", ".pyi")) and _is_file(here / name)
+            if is_source and not _is_excluded(here / name, folder, exclude):
                 yield here / name
 
 
@@ -142,17 +171,27 @@ def _is_excluded(path: Path, folder: Path, exclude: Sequence[str]) -> bool:
     )
 
 
-def module_name(file: Path, root: Path) -> str:
-    """Return the name that a file is imported by, as far as its packages tell."""
-    parts = [] if file.stem == "__init__" else [file.stem]
-    folder = file.resolve().parent
-    is_in_package = (folder / "__init__.py").exists()
-    if is_in_package:
-        while (folder / "__init__.py").exists():
-            parts.insert(0, folder.name)
-            folder = folder.parent
-        return ".".join(parts)
-    below = file.resolve().relative_to(root.resolve()).parent.parts
-    if below[:1] == ("src",):
-        below = below[1:]
-    return ".".join([*below, *parts])
+class _Names:
+    """The names that files are imported by, as far as their packages tell."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, Path], list[str]] = {}
+
+    def of(self, file: Path, root: Path) -> str:
+        """Return the name of a file below a root, both without links in them."""
+        folder = file.parent
+        if (folder, root) not in self._known:
+            self._known[folder, root] = _package(folder, root)
+        parts = [] if file.stem == "__init__" else [file.stem]
+        return ".".join([*self._known[folder, root], *parts])
+
+
+def _package(folder: Path, root: Path) -> list[str]:
+    parts: list[str] = []
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if parts:
+        return parts
+    below = list(folder.relative_to(root).parts) if folder.is_relative_to(root) else []
+    return below[1:] if below[:1] == ["src"] else below

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessionwatch.lint.project import Project
-from sessionwatch.lint.source import Function, FunctionNode, own_nodes
+from sessionwatch.lint.source import Function, FunctionNode, assigned, called_name, own_nodes
 
 CONTEXT_MANAGERS = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
-_CLOSING = {"close", "aclose", "remove", "reset", "invalidate", "close_all"}
+_CLOSING = {
+    *("close", "aclose", "remove", "reset", "invalidate", "close_all"),
+    *("__exit__", "__aexit__"),
+}
 _CLOSERS = {
     "closing",
     "aclosing",
@@ -58,7 +61,7 @@ class SessionDependency:
     @property
     def is_context_manager(self) -> bool:
         """Whether it is made for a `with` statement."""
-        return bool(self.function.node.decorator_list)
+        return bool(self.function.decorators)
 
     @property
     def commit(self) -> ast.stmt | None:
@@ -123,10 +126,12 @@ class SessionDependency:
         for each in _expressions(node):
             if isinstance(each, ast.Attribute) and self._is_method_given(each, node):
                 return True
-            if isinstance(each, ast.Call) and any(self._is_session(part) for part in each.args):
-                name = getattr(each.func, "attr", getattr(each.func, "id", ""))
-                if name in _CLOSERS:
-                    return True
+            if (
+                isinstance(each, ast.Call)
+                and called_name(each) in _CLOSERS
+                and any(self._is_session(part) for part in each.args)
+            ):
+                return True
         return False
 
 
@@ -147,24 +152,40 @@ def raises(handler: ast.ExceptHandler) -> bool:
     call = call.value if isinstance(call, ast.Await) else call
     if not isinstance(call, ast.Call):
         return False
-    name = getattr(call.func, "attr", getattr(call.func, "id", "")).casefold()
+    name = called_name(call).casefold()
     return any(word in name for word in _NO_RETURN)
 
 
 def session_dependencies(project: Project) -> Iterator[SessionDependency]:
     """Yield every generator of a project that yields a session, as `Depends` or `with` uses it."""
     for function in project.functions():
-        if function.is_generator and _is_plain(function):
-            found = _examine(project, function)
-            if found is not None:
-                yield found
+        found = _examined(project, function)
+        if found is not None:
+            yield found
 
 
 def _is_plain(function: Function) -> bool:
     """Whether nothing but contextlib's decorators stands above a function."""
-    return all(
-        function.module.full_name(each) in CONTEXT_MANAGERS for each in function.node.decorator_list
-    )
+    return all(function.module.full_name(each) in CONTEXT_MANAGERS for each in function.decorators)
+
+
+def _examined(project: Project, function: Function) -> SessionDependency | None:
+    if not function.is_generator or not _is_plain(function):
+        return None
+    known: dict[int, SessionDependency | None] = project.examined
+    if id(function) not in known:
+        known[id(function)] = None  # what opens itself is none
+        known[id(function)] = _examine(project, function)
+    return known[id(function)]
+
+
+def _context_manager(
+    project: Project, function: Function, node: ast.expr
+) -> SessionDependency | None:
+    """Return the project's context manager that a `with` is given, if it yields a session."""
+    called = project.function(function.module, node.func) if isinstance(node, ast.Call) else None
+    found = None if called is None else _examined(project, called)
+    return found if found is not None and found.is_context_manager else None
 
 
 def _examine(project: Project, function: Function) -> SessionDependency | None:
@@ -173,14 +194,10 @@ def _examine(project: Project, function: Function) -> SessionDependency | None:
     managed: set[str] = set()
     for step in steps:
         node = step.node
-        if isinstance(node, ast.Assign) and _makes(project, function, node.value):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    opened[target.id] = node
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            if node.value is not None and _makes(project, function, node.value):
-                opened[node.target.id] = node
-        elif isinstance(node, ast.With | ast.AsyncWith):
+        for name, value in assigned(node):
+            if _makes(project, function, value):
+                opened[name] = node
+        if isinstance(node, ast.With | ast.AsyncWith):
             managed |= {
                 item.optional_vars.id
                 for item in node.items
@@ -188,11 +205,11 @@ def _examine(project: Project, function: Function) -> SessionDependency | None:
                 and _gives_session(project, function, item.context_expr)
             }
     for step in steps:
-        value = _yielded(step.node)
-        if value is None:
+        given = _yielded(step.node)
+        if given is None:
             continue
-        name = value.id if isinstance(value, ast.Name) else ""
-        if name in opened or name in managed or _makes(project, function, value):
+        name = given.id if isinstance(given, ast.Name) else ""
+        if name in opened or name in managed or _makes(project, function, given):
             made = None if name in managed else opened.get(name, step.node)
             found = SessionDependency(function, name, step, steps, made)
             _note_commits(project, found)
@@ -206,14 +223,15 @@ def _makes(project: Project, function: Function, node: ast.expr) -> bool:
 
 def _gives_session(project: Project, function: Function, node: ast.expr) -> bool:
     """Whether `with <node> as name` binds a session that the block closes."""
-    if _makes(project, function, node):
+    if _makes(project, function, node) or _context_manager(project, function, node):
         return True
     if not isinstance(node, ast.Call):
         return False
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "begin":
-        return project.is_factory(function.module, node.func.value, function)
-    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-    return name in _CLOSERS and any(_makes(project, function, each) for each in node.args)
+    begun = _begun(node)
+    if begun is not None:
+        return project.is_factory(function.module, begun, function)
+    is_closer = called_name(node) in _CLOSERS
+    return is_closer and any(_makes(project, function, each) for each in node.args)
 
 
 def _note_commits(project: Project, found: SessionDependency) -> None:
@@ -241,14 +259,22 @@ def _commits(node: ast.Expr, found: SessionDependency) -> bool:
 
 
 def _begins(project: Project, found: SessionDependency, node: ast.expr) -> bool:
-    """Whether it is `SessionLocal.begin()` or `session.begin()`."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+    """Whether it is `SessionLocal.begin()`, `session.begin()`, or one of the project's like it."""
+    own = _context_manager(project, found.function, node)
+    if own is not None:
+        return own.commit is not None
+    begun = _begun(node)
+    if begun is None:
         return False
-    if node.func.attr != "begin":
-        return False
-    base = node.func.value
-    is_session = isinstance(base, ast.Name) and base.id == found.session
-    return is_session or project.is_factory(found.function.module, base, found.function)
+    is_session = isinstance(begun, ast.Name) and begun.id == found.session
+    return is_session or project.is_factory(found.function.module, begun, found.function)
+
+
+def _begun(node: ast.expr) -> ast.expr | None:
+    """Return what `.begin()` is called on."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.value if node.func.attr == "begin" else None
+    return None
 
 
 def _steps(statements: list[ast.stmt], within: tuple[tuple[ast.stmt, str], ...]) -> Iterator[Step]:

@@ -24,6 +24,8 @@ class LintFinding:
     function: Function | None = None
     is_fixable: bool = True
     """Whether a change that is mechanical elsewhere would be right here."""
+    is_late: bool = False
+    """Whether what is to be injected commits after its `yield`."""
 
     @property
     def line(self) -> int:
@@ -46,15 +48,20 @@ class LintFinding:
             code=self.rule.code,
             name=self.rule.name,
             severity=self.rule.severity.value,
-            message=self.message,
+            message=_printable(self.message),
             fix=self.rule.fix,
             cause=self.rule.cause,
-            file=self.module.path,
+            file=_printable(self.module.path),
             line=self.line,
             column=self.column,
             function=self.function.name if self.function is not None else "",
             source=self.module.line(self.line).strip(),
         )
+
+
+def _printable(text: str) -> str:
+    """Return text that UTF-8 can hold, which a file's name may not be."""
+    return text.encode(errors="replace").decode()
 
 
 @dataclass(slots=True)
@@ -75,6 +82,25 @@ class Subject:
             if each.function is function:
                 return each
         return None
+
+    def session_names(self, function: Function) -> set[str]:
+        """Return the parameters and variables of a function that are sessions."""
+        injected = {
+            each.place.parameter
+            for each in self.project.injections
+            if each.place.function is function and each.place.parameter is not None
+            if self.dependency(each.function) is not None
+        }
+        return injected | self.project.session_names(function)
+
+    def called_dependency(
+        self, module: Module, node: ast.expr, within: Function | None = None
+    ) -> SessionDependency | None:
+        """Return the dependency that yields a session, if an expression calls one."""
+        if not isinstance(node, ast.Call):
+            return None
+        found = self.dependency(self.project.function(module, node.func, within))
+        return None if found is None or found.is_context_manager else found
 
 
 Check = Callable[[Subject], Iterator[LintFinding]]

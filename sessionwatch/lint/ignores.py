@@ -47,8 +47,8 @@ def ignores_of(module: Module) -> list[Ignore]:
     if "sessionwatch:" not in module.text:
         return []
     found = []
-    lines = module.text.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
+    lines = module.lines
+    for token in tokenize.generate_tokens(io.StringIO(module.text, newline=None).readline):
         match = _COMMENT.search(token.string) if token.type == tokenize.COMMENT else None
         if match is None:
             continue

@@ -6,8 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from sessionwatch.lint.source import Function, Module, Place, own_nodes
+from sessionwatch.lint.imports import LIBRARIES, bind
+from sessionwatch.lint.source import Function, Module, Place, assigned, own_nodes, targets
 
 SESSION_CLASSES = {
     "sqlalchemy.orm.Session",
@@ -25,6 +27,13 @@ MAKERS = {
     "sqlalchemy.ext.asyncio.session.async_sessionmaker",
 }
 DEPENDS = {"fastapi.Depends", "fastapi.params.Depends", "fastapi.Security"}
+BACKGROUND = {
+    "fastapi.BackgroundTasks",
+    "fastapi.background.BackgroundTasks",
+    "starlette.background.BackgroundTasks",
+}
+_ANNOTATED = {"typing.Annotated", "typing_extensions.Annotated"}
+_OPTIONAL = {"typing.Optional", "typing.Union"}
 _ROUTE_METHODS = {
     *("get", "post", "put", "patch", "delete", "head", "options", "trace"),
     *("api_route", "websocket", "websocket_route", "route"),
@@ -45,12 +54,13 @@ class Injection:
     """The dependency itself, where it is a function of the project's."""
 
     @property
-    def scope(self) -> str | None:
-        """What `scope=` says, if it is there."""
-        for keyword in self.place.node.keywords:
-            if keyword.arg == "scope" and isinstance(keyword.value, ast.Constant):
-                return str(keyword.value.value)
-        return None
+    def may_end_early(self) -> bool:
+        """Whether `scope=` has it end before the response, or what it says can't be read here."""
+        return any(
+            keyword.arg is None
+            or (keyword.arg == "scope" and not _is_constant(keyword.value, "request", None))
+            for keyword in self.place.node.keywords
+        )
 
 
 @dataclass(slots=True)
@@ -59,13 +69,17 @@ class Project:
 
     modules: list[Module]
     fastapi: tuple[int, int] | None
+    examined: dict[int, Any] = field(default_factory=dict)
+    """Generators of sessions by the `id` of their function, as far as they are known."""
     _by_name: dict[str, Module] = field(default_factory=dict)
     _factories: dict[tuple[str, str], bool] = field(default_factory=dict)
     _injections: list[Injection] | None = None
+    _serving: set[int] | None = None
 
     def __post_init__(self) -> None:
         for module in self.modules:
             self._by_name.setdefault(module.name, module)
+        bind(self.modules, self._by_name, SESSION_CLASSES | MAKERS | DEPENDS | BACKGROUND)
 
     @property
     def injections(self) -> list[Injection]:
@@ -100,22 +114,40 @@ class Project:
             name = module.imports[last]
         return None
 
-    def function(self, module: Module, node: ast.expr) -> Function | None:
-        """Return the function that an expression names, or that calling it leads to."""
+    def origin(self, module: Module, node: ast.expr) -> str | None:
+        """Return the full name of something of the project's, in the module that defines it."""
         found = self.find(module.full_name(node))
-        if found is None:
-            if isinstance(node, ast.Call):
-                return self._method(module, node.func, "__call__")
-            return None
-        there, name = found
-        if name in there.top:
-            return there.top[name]
-        value = there.values.get(name)
-        if isinstance(value, ast.Call):
-            return self._method(there, value.func, "__call__")
-        if isinstance(value, ast.Name | ast.Attribute):
-            return self.function(there, value)
+        return None if found is None else f"{found[0].name}.{found[1]}"
+
+    def function(
+        self, module: Module, node: ast.expr, within: Function | None = None
+    ) -> Function | None:
+        """Return the function that an expression in another names, or that calling it leads to."""
+        if isinstance(node, ast.Name) and within is not None:
+            for scope in within.scopes():
+                if node.id in scope.inner:
+                    return scope.inner[node.id]
+        there, node = self._meant(module, node)
+        if isinstance(node, ast.Call):
+            return self._method(there, node.func, "__call__")
+        found = self.find(there.full_name(node))
+        if found is not None:
+            return found[0].top.get(found[1])
+        if isinstance(node, ast.Attribute):
+            there, base = self._meant(there, node.value)
+            owner = base.func if isinstance(base, ast.Call) else base
+            return self._method(there, owner, node.attr)
         return None
+
+    def _meant(self, module: Module, node: ast.expr) -> tuple[Module, ast.expr]:
+        """Return the value that a name at the top of a module stands for, and where it is."""
+        for _ in range(_MOST_STEPS):
+            found = self.find(module.full_name(node)) if _is_name(node) else None
+            value = None if found is None else found[0].values.get(found[1])
+            if found is None or value is None:
+                break
+            module, node = found[0], value
+        return module, node
 
     def class_of(self, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
         """Return the class of the project's that an expression names."""
@@ -138,11 +170,12 @@ class Project:
             return True
         if function is not None and function.of_class is not None and _is_own_attribute(node):
             return self._is_factory_attribute(function, node)
+        for scope in function.scopes() if function is not None else ():
+            if _root(node) in scope.names():
+                return self._is_local_factory(module, node, scope)
         name = module.full_name(node)
         if name is None:
             return False
-        if function is not None and name.partition(".")[0] in local_names(function):
-            return self._is_local_factory(module, node, function)
         key = (module.name, name)
         if key not in self._factories:
             self._factories[key] = False  # what refers to itself is none
@@ -153,14 +186,14 @@ class Project:
         if not isinstance(node, ast.Name):
             return False
         values = [
-            each.value
+            value
             for each in own_nodes(function.node)
-            if isinstance(each, ast.Assign)
-            and any(
-                isinstance(target, ast.Name) and target.id == node.id for target in each.targets
-            )
+            for name, value in assigned(each)
+            if name == node.id
         ]
-        return bool(values) and all(self._is_maker_call(module, value) for value in values)
+        if not values:
+            return self._is_given_factory(function, node)
+        return all(self._is_maker_call(module, value) for value in values)
 
     def _names_factory(self, name: str) -> bool:
         if name in SESSION_CLASSES:
@@ -190,24 +223,28 @@ class Project:
         """Whether a method of the class has put a sessionmaker where `self.name` finds it."""
         assert isinstance(node, ast.Attribute)
         assert function.of_class is not None
+        for each in function.of_class.body:
+            for name, value in assigned(each):
+                if name == node.attr and self.is_factory(function.module, value):
+                    return True
         methods = function.module.methods.get(function.of_class, {})
-        for method in methods.values():
-            for each in own_nodes(method.node):
-                if not isinstance(each, ast.Assign):
-                    continue
-                for target in each.targets:
-                    if _is_own_attribute(target) and target.attr == node.attr:  # type: ignore[attr-defined]
-                        return self._is_given_factory(method, each.value)
-        return False
+        return any(
+            _is_own_attribute(target)
+            and target.attr == node.attr  # type: ignore[attr-defined]
+            and (self._is_given_factory(method, value) or self.is_factory(method.module, value))
+            for method in methods.values()
+            for each in own_nodes(method.node)
+            for target, value in targets(each)
+        )
 
-    def _is_given_factory(self, method: Function, value: ast.expr) -> bool:
-        if isinstance(value, ast.Name):
-            for argument, _ in method.parameters():
-                if argument.arg == value.id:
-                    kind = argument.annotation
-                    name = method.module.full_name(kind) if kind is not None else None
-                    return name in MAKERS or _CONVENTIONAL.match(value.id) is not None
-        return self.is_factory(method.module, value)
+    def _is_given_factory(self, function: Function, node: ast.expr) -> bool:
+        """Whether it is a parameter that says by its type or name that it is a sessionmaker."""
+        for argument, _ in function.parameters():
+            if isinstance(node, ast.Name) and argument.arg == node.id:
+                kind = argument.annotation
+                name = function.module.full_name(kind) if kind is not None else None
+                return name in MAKERS or _CONVENTIONAL.match(node.id) is not None
+        return False
 
     def makes_session(
         self, module: Module, node: ast.expr | None, function: Function | None = None
@@ -217,26 +254,35 @@ class Project:
 
     def is_session_type(self, module: Module, node: ast.expr | None) -> bool:
         """Whether an annotation says that something is a session."""
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names = {each.rpartition(".")[2] for each in SESSION_CLASSES}
-            return node.value in names | SESSION_CLASSES
-        if isinstance(node, ast.Subscript) and module.full_name(node) == "typing.Annotated":
-            first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-            return self.is_session_type(module, first)
-        if node is None:
-            return False
+        names = {each.rpartition(".")[2] for each in SESSION_CLASSES}
+        if isinstance(node, ast.Constant) and node.value in names:
+            return True
+        return any(self._is_session_class(there, each) for there, each in self.types(module, node))
+
+    def types(self, module: Module, node: ast.expr | None) -> Iterator[tuple[Module, ast.expr]]:
+        """Yield what an annotation says, without `Annotated`, `Optional` and names for them."""
+        waiting = [] if node is None else [(module, node)]
+        for _ in range(_MOST_STEPS):
+            if not waiting:
+                return
+            there, each = self._meant(*waiting.pop())
+            kind = there.full_name(each) if isinstance(each, ast.Subscript) else None
+            if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                waiting += [(there, part) for part in _parsed(each.value)]
+            elif isinstance(each, ast.BinOp):
+                waiting += [(there, each.left), (there, each.right)]
+            elif isinstance(each, ast.Subscript) and kind in _ANNOTATED | _OPTIONAL:
+                parts = each.slice.elts if isinstance(each.slice, ast.Tuple) else [each.slice]
+                waiting += [(there, part) for part in parts[: 1 if kind in _ANNOTATED else None]]
+            else:
+                yield there, each
+
+    def _is_session_class(self, module: Module, node: ast.expr) -> bool:
         name = module.full_name(node)
         if name in SESSION_CLASSES:
             return True
-        found = self.find(name)
-        if found is None:
-            return False
-        there, last = found
-        value = there.values.get(last)
-        if last in there.classes:
-            return self._names_factory(f"{there.name}.{last}")
-        is_alias = isinstance(value, ast.Subscript | ast.Name | ast.Attribute)
-        return is_alias and self.is_session_type(there, value)
+        found = self.class_of(module, node)
+        return found is not None and self._names_factory(f"{found[0].name}.{found[1].name}")
 
     def is_route(self, function: Function) -> bool:
         """Whether a decorator such as `@app.get("/")` makes a function the handler of a route."""
@@ -248,13 +294,13 @@ class Project:
             for each in function.node.decorator_list
         )
 
-    def is_injected(self, function: Function) -> bool:
-        """Whether a function stands in a `Depends(…)` of the project's."""
-        return any(each.function is function for each in self.injections)
-
     def serves(self, function: Function | None) -> bool:
-        """Whether a function is a route's, or a dependency."""
-        return function is not None and (self.is_route(function) or self.is_injected(function))
+        """Whether a function is a route's, or a dependency, or has a `Depends(…)` of its own."""
+        if self._serving is None:
+            self._serving = {id(each.function) for each in self.injections} | {
+                id(each.place.function) for each in self.injections if each.place.parameter
+            }
+        return function is not None and (id(function) in self._serving or self.is_route(function))
 
     def session_names(self, function: Function) -> set[str]:
         """Return the parameters and variables of a function that are sessions."""
@@ -263,11 +309,12 @@ class Project:
             if self.is_session_type(function.module, argument.annotation):
                 names.add(argument.arg)
         for node in own_nodes(function.node):
-            if isinstance(node, ast.Assign) and self.makes_session(
-                function.module, node.value, function
-            ):
-                names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-            elif (
+            names |= {
+                name
+                for name, value in assigned(node)
+                if self.makes_session(function.module, value, function)
+            }
+            if (
                 isinstance(node, ast.withitem)
                 and isinstance(node.optional_vars, ast.Name)
                 and self.makes_session(function.module, node.context_expr, function)
@@ -284,7 +331,8 @@ class Project:
             for keyword in node.keywords:
                 if keyword.arg == "dependency":
                     target = keyword.value
-            function = None if target is None else self.function(place.module, target)
+            within = place.function
+            function = None if target is None else self.function(place.module, target, within)
             yield Injection(place, target, function)
 
 
@@ -296,14 +344,28 @@ def _is_own_attribute(node: ast.expr) -> bool:
     )
 
 
+def _is_constant(node: ast.expr, *values: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value in values
+
+
+def _is_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name | ast.Attribute)
+
+
+def _parsed(text: str) -> list[ast.expr]:
+    """Return the expression in an annotation that is a string; nothing where there is none."""
+    try:
+        return [ast.parse(text, mode="eval").body]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _root(node: ast.expr) -> str | None:
+    """Return `a` for `a.b.c`."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
 def _is_librarys(name: str) -> bool:
-    return name.partition(".")[0] in ("sqlalchemy", "sqlmodel", "fastapi", "starlette")
-
-
-def local_names(function: Function) -> set[str]:
-    """Return the names that a function binds itself: parameters and what it assigns."""
-    names = {argument.arg for argument, _ in function.parameters()}
-    for node in own_nodes(function.node):
-        if isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return names
+    return name.partition(".")[0] in LIBRARIES

@@ -3,42 +3,12 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-_OF_INTEREST = re.compile(r"[Ss]ession|Depends|get_db")
-"""A text without any of these has nothing that a rule looks for, nor anything of use to others."""
-
-
-_WANTED = {
-    *("Depends", "Security", "next", "anext", "send", "asend", "__next__", "__anext__"),
-    *("add_task", "create_task", "ensure_future", "Thread", "Timer", "BackgroundTask"),
-}
-"""What the calls are named that rules ask for."""
-_STATEMENTS = {
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
-    *(ast.For, ast.AsyncFor, ast.Import, ast.ImportFrom),
-}
-_YIELDS = {ast.Yield, ast.YieldFrom}
-_LEAVES = {ast.Name, ast.Constant, ast.alias, ast.arg, ast.Pass, ast.Break, ast.Continue}
-_WITH_CHILDREN = {
-    each
-    for each in vars(ast).values()
-    if isinstance(each, type)
-    and issubclass(each, ast.AST)
-    and not issubclass(each, ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop)
-} - _LEAVES
-"""The kinds of nodes that are worth a visit."""
-
-
-class UnreadableError(ValueError):
-    """A file that can't be checked: one line says why."""
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(slots=True)
@@ -51,11 +21,23 @@ class Function:
     outer: Function | None
     is_generator: bool = False
     """Whether it yields."""
+    inner: dict[str, Function] = field(default_factory=dict)
+    """The functions in its body, by name."""
+    _names: set[str] | None = None
 
     @property
     def name(self) -> str:
         """The name that it is defined by."""
         return self.node.name
+
+    @property
+    def decorators(self) -> list[ast.expr]:
+        """What stands above it, but for `@classmethod` and `@staticmethod`."""
+        return [
+            each
+            for each in self.node.decorator_list
+            if not (isinstance(each, ast.Name) and each.id in ("classmethod", "staticmethod"))
+        ]
 
     @property
     def is_async(self) -> bool:
@@ -69,6 +51,26 @@ class Function:
         missing = [None] * (len(positional) - len(arguments.defaults))
         yield from zip(positional, [*missing, *arguments.defaults], strict=True)
         yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+
+    def names(self) -> set[str]:
+        """Return the names that are its own: parameters, and whatever its body binds."""
+        if self._names is None:
+            nodes = list(own_nodes(self.node))
+            bound = {argument.arg for argument, _ in self.parameters()} | {
+                each.id
+                for each in nodes
+                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            }
+            shared = (each.names for each in nodes if isinstance(each, ast.Global | ast.Nonlocal))
+            self._names = bound.difference(*shared)
+        return self._names
+
+    def scopes(self) -> Iterator[Function]:
+        """Yield the function and those around it."""
+        scope: Function | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
 
 
 @dataclass(slots=True)
@@ -103,6 +105,17 @@ class Module:
     methods: dict[ast.ClassDef, dict[str, Function]] = field(default_factory=dict)
     calls: list[Place] = field(default_factory=list)
     loops: list[tuple[ast.For | ast.AsyncFor, Function | None]] = field(default_factory=list)
+    stars: list[str] = field(default_factory=list)
+    """The modules that all names were imported of."""
+    _lines: list[str] | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as Python counts them, for which a form feed is no line end."""
+        if self._lines is None:
+            is_plain = "\r" not in self.text
+            self._lines = self.text.split("\n") if is_plain else _LINE_END.split(self.text)
+        return self._lines
 
     def full_name(self, node: ast.expr) -> str | None:
         """Return what a name or attribute stands for, such as "sqlalchemy.orm.Session"."""
@@ -121,30 +134,7 @@ class Module:
 
     def line(self, number: int) -> str:
         """Return a line of the text, counted from 1."""
-        lines = self.text.splitlines()
-        return lines[number - 1] if number <= len(lines) else ""
-
-
-def read(path: Path, name: str) -> Module:
-    """Parse a file, without looking further where it has nothing of interest.
-
-    Raises `UnreadableError`.
-    """
-    try:
-        raw = path.read_bytes()
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
-        tree = ast.parse(raw, filename=str(path))
-        text = raw.decode(encoding)
-    except SyntaxError as error:
-        where = f" at line {error.lineno}" if error.lineno else ""
-        raise UnreadableError(f"does not parse: {error.msg}{where}") from None
-    except (OSError, UnicodeError, ValueError, RecursionError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise UnreadableError(f"can't be read: {reason}") from None
-    module = Module(str(path), name, text, tree)
-    if _OF_INTEREST.search(text):
-        _Collector(module, is_package=path.name == "__init__.py").collect()
-    return module
+        return self.lines[number - 1] if number <= len(self.lines) else ""
 
 
 def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -157,129 +147,19 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
             waiting[:0] = ast.iter_child_nodes(each)
 
 
-class _Collector:
-    """Goes through a tree once, and notes what rules ask for."""
-
-    def __init__(self, module: Module, *, is_package: bool) -> None:
-        self._module = module
-        self._is_package = is_package
-
-    def collect(self) -> None:
-        for statement in self._module.tree.body:
-            self._top(statement)
-        for statement in self._module.tree.body:
-            self._visit(statement, None, None, alias=_assigned_name(statement))
-
-    def _top(self, node: ast.stmt) -> None:
-        """Note the names at the top, also of those under `if` and `try`."""
-        if isinstance(node, ast.Import):
-            for each in node.names:
-                name = each.asname or each.name.partition(".")[0]
-                self._module.imports[name] = each.name if each.asname else name
-        elif isinstance(node, ast.ImportFrom):
-            base = self._base(node)
-            for each in node.names:
-                self._module.imports[each.asname or each.name] = f"{base}.{each.name}"
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    self._module.values[target.id] = node.value
-        elif isinstance(node, ast.AnnAssign):
-            if isinstance(node.target, ast.Name) and node.value is not None:
-                self._module.values[node.target.id] = node.value
-        elif isinstance(node, ast.ClassDef):
-            self._module.classes[node.name] = node
-        elif isinstance(node, ast.If | ast.Try | ast.With):
-            for part in ("body", "orelse", "finalbody", "handlers"):
-                for each in getattr(node, part, ()):
-                    for statement in each.body if isinstance(each, ast.ExceptHandler) else [each]:
-                        self._top(statement)
-
-    def _base(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        parts = self._module.name.split(".")
-        up = node.level - 1 if self._is_package else node.level
-        kept = parts[: len(parts) - up] if up else parts
-        return ".".join([*kept, *([node.module] if node.module else [])])
-
-    def _visit(
-        self,
-        node: ast.AST,
-        function: Function | None,
-        of_class: ast.ClassDef | None,
-        parameter: str | None = None,
-        alias: str | None = None,
-    ) -> None:
-        kind = type(node)
-        if kind is ast.Call:
-            if self._is_wanted(node.func):  # type: ignore[attr-defined]
-                place = Place(node, self._module, function, parameter, alias)  # type: ignore[arg-type]
-                self._module.calls.append(place)
-        elif kind in _STATEMENTS and self._statement(node, function, of_class):
-            return
-        elif kind in _YIELDS and function is not None:
-            function.is_generator = True
-        for name in node._fields:
-            value = getattr(node, name)
-            if type(value) is list:
-                for each in value:
-                    if type(each) in _WITH_CHILDREN:
-                        self._visit(each, function, None, parameter, alias)
-            elif type(value) in _WITH_CHILDREN:
-                self._visit(value, function, None, parameter, alias)
-
-    def _statement(
-        self, node: Any, function: Function | None, of_class: ast.ClassDef | None
-    ) -> bool:
-        """Note a statement; returns whether all that is in it has been visited."""
-        if isinstance(node, FunctionNode):
-            self._function(node, function, of_class)
-            return True
-        if isinstance(node, ast.ClassDef):
-            if function is None:
-                self._module.methods.setdefault(node, {})
-            for child in (*node.decorator_list, *node.bases, *node.body):
-                self._visit(child, function, node)
-            return True
-        if isinstance(node, ast.For | ast.AsyncFor):
-            self._module.loops.append((node, function))
-        elif function is not None:
-            self._top(node)
-        return False
-
-    def _is_wanted(self, called: ast.expr) -> bool:
-        """Whether a rule asks for calls of this name, whatever it was imported as."""
-        if isinstance(called, ast.Name):
-            name = self._module.imports.get(called.id, called.id)
-            return name.rpartition(".")[2] in _WANTED
-        return isinstance(called, ast.Attribute) and called.attr in _WANTED
-
-    def _function(
-        self, node: FunctionNode, outer: Function | None, of_class: ast.ClassDef | None
-    ) -> None:
-        function = Function(node, self._module, of_class, outer)
-        self._module.functions.append(function)
-        if of_class is not None:
-            self._module.methods.setdefault(of_class, {})[node.name] = function
-        elif outer is None:
-            self._module.top[node.name] = function
-        for decorator in node.decorator_list:
-            self._visit(decorator, outer, None)
-        for argument, default in function.parameters():
-            for part in (argument.annotation, default):
-                if part is not None:
-                    self._visit(part, function, None, parameter=argument.arg)
-        for statement in node.body:
-            self._visit(statement, function, None)
+def called_name(node: ast.Call) -> str:
+    """Return the last part of the name that is called; nothing where it has none."""
+    return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
-def _assigned_name(node: ast.stmt) -> str | None:
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        return node.targets[0].id
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return node.target.id
-    type_alias = getattr(ast, "TypeAlias", None)  # `type Alias = …`, from Python 3.12 on
-    if type_alias is not None and isinstance(node, type_alias):
-        return str(node.name.id)
-    return None
+def targets(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield what an assignment gives a value, each with the value."""
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield node.target, node.value
+
+
+def assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that an assignment gives a value, each with the value."""
+    return ((each.id, value) for each, value in targets(node) if isinstance(each, ast.Name))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sessionwatch.configuration import tool_settings
+from sessionwatch.selection import codes_asked
 from sessionwatch.setting_values import LEVELS
 from sessionwatch.settings import Settings
 from sessionwatch.testing.suite import suite_settings
@@ -51,14 +52,9 @@ class Options:
 
     def settings(self) -> Settings:
         """Return the settings of the suite's watch; raise `SettingsError`."""
-        given = {"select": self.select, "ignore": self.ignore}
-        return suite_settings(**{name: _codes(text) for name, text in given.items() if text})
+        return suite_settings(**codes_asked(select=self.select, ignore=self.ignore))
 
 
 def _asked(config: Any, option: str) -> str:
     """Return what the command line says, or else pytest's own file; "" stands for neither."""
     return config.getoption(option) or config.getini(option) or ""
-
-
-def _codes(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())

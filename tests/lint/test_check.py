@@ -48,6 +48,14 @@ def test_file_that_does_not_parse_is_one_line_and_the_rest_is_checked(lint):
     assert any("line 1" in reason for _, reason in result.unreadable)
 
 
+def test_what_python_warns_of_is_read_in_silence(lint):
+    result = lint({"one.py": LEAK.format("") + "X = '\\d'\n"})
+    assert ([finding.rule.code for finding in result.findings], result.unreadable) == (
+        ["SW601"],
+        [],
+    )
+
+
 def test_encodings(lint, tmp_path):
     (tmp_path / "latin.py").write_bytes(
         b"# -*- coding: latin-1 -*-\n# \xe9\n" + LEAK.format("").encode()
@@ -84,6 +92,90 @@ def test_names_are_followed_across_modules(codes, layout):
         "    db = make_session()\n    yield db\n    db.close()\n",
     }
     assert codes(files) == ["SW601"]
+
+
+LEAK_BY_NAME = "    db = {}()\n    yield db\n    db.close()\n"
+
+
+@pytest.mark.parametrize(
+    "imported",
+    ["from shop.core import *\n", "from .core import *\n", "from .core.db import make as make\n"],
+)
+def test_names_behind_stars(codes, imported):
+    """A file that only hands names on says nothing of sessions itself."""
+    files = {
+        "shop/__init__.py": "",
+        "shop/core/__init__.py": "from .db import *\n",
+        "shop/core/db.py": "from sqlalchemy.orm import *\nmake = sessionmaker()\n",
+        "shop/api.py": imported + "def get_db():\n" + LEAK_BY_NAME.format("make"),
+    }
+    assert codes(files) == ["SW601"]
+    files["shop/core/db.py"] += "__all__ = ['Session']\n"
+    assert codes(files) == (["SW601"] if "as make" in imported else [])
+    files["shop/api.py"] = imported + "def make():\n    return 1\ndef get_db():\n"
+    files["shop/api.py"] += LEAK_BY_NAME.format("make")
+    assert codes(files) == (["SW601"] if "as make" in imported else [])
+
+
+@pytest.mark.parametrize("above", ["", "backend/", "services/one/"])
+def test_names_below_a_folder_that_is_on_the_path(codes, above):
+    """Here a module has the name that people give the session."""
+    files = {
+        f"{above}db.py": "from sqlalchemy.orm import sessionmaker\nmake = sessionmaker()\n",
+        f"{above}api/deps.py": "from db import make\ndef get_db():\n" + LEAK_BY_NAME.format("make"),
+        f"{above}main.py": "import db as database\ndef get_db():\n"
+        + LEAK_BY_NAME.format("database.make"),
+    }
+    assert codes(files) == ["SW601", "SW601"]
+    other = {f"elsewhere/{name}": text for name, text in files.items() if "db.py" not in name}
+    for name in files:
+        files[name] = ""
+    assert codes(files | other) == []
+
+
+def test_module_that_is_named_as_the_session(codes):
+    files = {
+        "db.py": "from sqlalchemy.orm import sessionmaker\nmake = sessionmaker()\n"
+        "def get_db():\n" + LEAK_BY_NAME.format("make")
+    }
+    assert codes(files) == ["SW601"]
+    files["db.py"] = "import db\ndef get_db():\n    db = db.make()\n    yield db\n"
+    assert codes(files) == []
+
+
+def test_lines_are_counted_as_python_does(lint):
+    text = "'\x1c\u2028'\n\x0c\n" + LEAK.format("\x0c")
+    (finding,) = lint({"one.py": text}).findings
+    assert (finding.line, finding.reportable().source) == (8, "yield db")
+    allowed = "'\x1c\u2028'\n\x0c\n" + LEAK.format("  # sessionwatch: ignore[SW601]")
+    result = lint({"one.py": allowed})
+    assert (result.findings, result.unused) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from fastapi import Depends\nx = " + " + ".join(["1"] * 3000) + "\n",
+        "from fastapi import Depends\nx = " + "a." * 3000 + "b\n",
+        "from fastapi import Depends\nx = " + "f(" * 90 + ")" * 90 + "\n",
+    ],
+)
+def test_deep_nesting_is_told_or_borne(lint, text):
+    result = lint({"deep.py": text, "one.py": LEAK.format("")})
+    assert [finding.rule.code for finding in result.findings] == ["SW601"]
+    assert all("nested" in reason or "read" in reason for _, reason in result.unreadable)
+
+
+def test_annotations_that_go_in_a_circle(codes):
+    assert (
+        codes(
+            {
+                "one.py": "A = B\nB = A\nfrom fastapi import Depends\n"
+                "def work(a: A, b: 'B' = Depends(A)):\n    create_task(a)\n    add_task(a)\n"
+            }
+        )
+        == []
+    )
 
 
 def test_imports_that_go_in_a_circle(codes):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from importlib.util import find_spec
@@ -12,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from sessionwatch.cli import main
+from sessionwatch.outlets.unified_diff import unified_diff
 
 LEAK = """\
 from sqlalchemy.orm import Session
@@ -105,6 +108,9 @@ def test_settings(command):
     ("arguments", "told"),
     [
         (("nowhere",), "there is no nowhere: name files or folders"),
+        (("",), "there is no '': name files or folders"),
+        (("a" * 5000,), "name files or folders"),
+        ((os.devnull,), f"there is no {os.devnull}: name files or folders"),
         ((".", "--select", "SW6000"), "unknown code 'SW6000'"),
         ((".", "--fastapi", "new"), "'new' is no version: write one such as 0.121"),
         ((".", "--report", "out.txt"), "neither 'github' nor a file in .json, .sarif"),
@@ -122,9 +128,77 @@ def test_file_that_does_not_parse(command):
     status, out, _ = command(".")
     assert status == 1
     assert "shop/bad.py: does not parse: invalid syntax at line 1" in out
+    assert f"at line 1 (Python {sys.version_info[0]}.{sys.version_info[1]})" in out
     assert "1 finding in 3 files, 1 not checked" in out
     Path("shop/db.py").unlink()
     assert command(".")[0] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and links")
+def test_what_is_no_file_is_passed_over(command):
+    os.mkfifo("shop/pipe.py")
+    Path("shop/gone.py").symlink_to("nowhere.py")
+    Path("shop/circle.py").symlink_to("circle.py")
+    Path("shop/again").symlink_to("../shop")
+    Path("shop/folder.py").mkdir()
+    status, out, err = command(".", "shop", "shop/db.py", "shop/again/db.py")
+    assert (status, out.splitlines()[-1], err) == (1, "1 finding in 2 files", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_link_that_leads_out_of_the_folder(command):
+    Path("other").mkdir()
+    Path("other/linked.py").symlink_to("../shop/db.py")
+    status, out, err = command("other")
+    assert (status, out.splitlines()[-1], err) == (1, "1 finding in 1 file", "")
+
+
+def test_folder_that_can_not_be_read_is_told(command, monkeypatch):
+    def scandir(folder, scan=os.scandir):
+        if Path(folder).name == "shop":
+            raise PermissionError(13, "Permission denied", os.fspath(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    status, out, _ = command(".")
+    assert (status, out.splitlines()) == (
+        1,
+        ["shop: can't be read: Permission denied", "no findings in 1 file, 1 not checked"],
+    )
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are text there")
+def test_name_that_is_no_text(command):
+    """Also where the output takes nothing but text, as in most languages."""
+    Path("shop/db.py").rename(os.fsdecode(b"shop/\xff.py"))
+    for form in ("json", "sarif", "github"):
+        status, out, _ = command(".", "--format", form)
+        assert (status, "shop/%3F.py" in out or "shop/?.py" in out) == (1, True)
+    for name in ("out.json", "out.sarif", "out.xml", "out.md"):
+        assert command("shop", "--format", "json", "--report", name)[0] == 1
+    change = unified_diff(os.fsdecode(b"\xff.py"), b"one", b"two\n")
+    assert change.startswith(b"--- a/\xff.py\n+++ b/\xff.py\n@@ ")
+    command(".", "--fix")
+    assert command(".")[0] == 0
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig"])
+def test_git_takes_the_diff(command, encoding, ends):
+    pytest.importorskip("libcst")
+    text = f"# coding: {encoding.removesuffix('-sig')}\n{LEAK}\n\x0cX = 'é'\n   \n"
+    Path("shop/db.py").write_bytes(text.replace("\n", ends).encode(encoding))
+    before = Path("shop/db.py").read_bytes()
+    printed = subprocess.run(
+        [sys.executable, "-m", "sessionwatch", "lint", ".", "--diff"], stdout=subprocess.PIPE
+    )
+    assert printed.returncode == 1
+    git = ["git", "-c", "core.autocrlf=false", "apply", "--whitespace=nowarn"]
+    subprocess.run(git, input=printed.stdout, check=True)
+    applied = Path("shop/db.py").read_bytes()
+    Path("shop/db.py").write_bytes(before)
+    command(".", "--fix")
+    assert Path("shop/db.py").read_bytes() == applied != before
 
 
 def test_diff_and_fix(command):

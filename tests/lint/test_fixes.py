@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("libcst")
 
-from sessionwatch.lint.fixes import fixed
+from sessionwatch.lint.fixes import _carried_over, fixed
 
 
 @pytest.fixture
@@ -130,6 +130,20 @@ def test_scope(fix):
     assert (left, text) == ([], LATE.replace("(get_db)", '(get_db, scope="function")'))
 
 
+def test_scope_keeps_lines_and_comments(fix):
+    source = LATE.replace("(get_db)", "(\n    get_db,  # ours\n)")
+    scoped = source.replace("get_db,  # ours", 'get_db, scope="function",  # ours')
+    assert fix(source) == (scoped, [])
+    renamed = LATE.replace("import Depends,", "import Depends as Given,")
+    renamed = renamed.replace("Depends(get_db)", "Given(get_db)")
+    assert fix(renamed) == (renamed.replace("(get_db)", '(get_db, scope="function")'), [])
+
+
+def test_security_takes_no_scope(fix):
+    source = LATE.replace("Depends", "Security")
+    assert fix(source) == (source, ["SW606"])
+
+
 def test_scope_takes_the_place_of_another(fix):
     text, left = fix(LATE.replace("(get_db)", '(get_db, scope="request", use_cache=False)'))
     assert left == []
@@ -168,6 +182,78 @@ def test_line_ends_and_encoding_stay(lint, tmp_path, ends):
         "\tyield db\n\tdb.close()", "\ttry:\n\t\tyield db\n\tfinally:\n\t\tdb.close()"
     )
     assert raw.decode("latin-1").rstrip() == expected.replace("\n", ends).rstrip()
+
+
+BROKEN = "\ndef get_db():\n    db = SessionLocal()\n    yield db\n    db.close()\n"
+GUARDED = BROKEN.replace(
+    "    yield db\n    db.close()\n",
+    "    try:\n        yield db\n    finally:\n        db.close()\n",
+)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ""),
+        ("\ufeff", ""),
+        ("'\u2028\x85\x1c' # \x0c\n\x0c\n", "\x0c\nx = 1\n"),
+        ("", "\n\n   \n\t\n"),
+        ("\t\nif x:\n\ty = 1  \n\n", "x = \\\n  1  \n    # end"),
+        ("", "x = 1"),
+    ],
+)
+def test_all_else_stays_byte_for_byte(lint, tmp_path, ends, before, after):
+    def raw(dependency):
+        text = before + HEAD + dependency + after
+        return text.replace("\n", ends).encode()
+
+    path = tmp_path / "one.py"
+    path.write_bytes(raw(BROKEN))
+    (change,) = fixed(lint({}).findings)
+    assert (change.before, change.after) == (raw(BROKEN), raw(GUARDED))
+    change.write()
+    result = lint({})
+    assert (result.findings, list(fixed(result.findings))) == ([], [])
+
+
+def test_nothing_is_written_where_the_text_can_not_be_kept():
+    assert _carried_over(b"a\n\x0cb\nc\n\n\n", b"a\nb\nc\n", b"a\nc\n") == b"a\nc\n\n\n"
+    assert _carried_over(b"a\nother\nc\n", b"a\nb\nc\n", b"a\nc\n") is None
+    assert _carried_over(b"a\n", b"a\nb\n", b"b\n") is None
+
+
+@pytest.mark.parametrize(
+    ("imported", "written"),
+    [
+        ("from fastapi import Depends as Given, FastAPI", "Given(get_db)"),
+        ("import fastapi; from fastapi import FastAPI", "fastapi.Depends(get_db)"),
+        ("X = 1; from fastapi import Depends, FastAPI", "Depends(get_db)"),
+    ],
+)
+def test_depends_by_the_name_it_has(fix, imported, written):
+    source = HEAD.replace("from fastapi import Depends, FastAPI", imported) + (
+        "\ndef get_db():\n    with SessionLocal() as db:\n        yield db\n"
+        "\n@app.get('/')\ndef read(db=get_db()):\n    return 1\n"
+    )
+    assert fix(source) == (source.replace("=get_db()", f"={written}"), [])
+
+
+def test_what_is_injected_now_is_not_late(fix):
+    late = LATE.replace("Depends(get_db)", "get_db()")
+    text, left = fix(late)
+    assert (text, left) == (LATE.replace("(get_db)", '(get_db, scope="function")'), [])
+    assert fix(late, fastapi=(0, 117)) == (LATE, [])
+
+
+@pytest.mark.parametrize("default", ["SessionLocal()", "get_db(  # why\n)"])
+def test_call_that_is_more_than_a_dependency_is_left(fix, default):
+    """A sessionmaker would be SW604, and a comment would be lost."""
+    source = HEAD + (
+        "\ndef get_db():\n    with SessionLocal() as db:\n        yield db\n"
+        f"\n@app.get('/')\ndef read(db={default}):\n    return 1\n"
+    )
+    assert fix(source) == (source, ["SW603"])
 
 
 def test_what_is_not_mechanical_is_left(fix):

@@ -60,6 +60,8 @@ SOUND = {
     "    db.close()\n    raise\ndb.close()",
     "begin block": "with SessionLocal() as db:\n    yield db",
     "not a session": "db = open('file')\nyield db\ndb.close()",
+    "left by hand": "db = SessionLocal()\ndb.__enter__()\ntry:\n    yield db\n"
+    "finally:\n    db.__exit__(None, None, None)",
     "scoped": "db = scoped_session(SessionLocal)\ntry:\n    yield db\nfinally:\n    db.remove()",
 }
 
@@ -110,17 +112,144 @@ get_db = Database(engine)
     assert codes(source.format(sound) + USE) == []
 
 
+def test_methods_of_classes_and_of_objects(codes):
+    source = """
+class Database:
+    make: object = sessionmaker(engine)
+
+    def __init__(self):
+        self.made_later: object = None
+
+    def prepare(self):
+        self.made_later = sessionmaker(engine)
+
+    def leaking(self):
+        db = self.made_later()
+        yield db
+        db.close()
+
+    @classmethod
+    def leaking_too(cls):
+        db = cls.make()
+        yield db
+        db.close()
+
+    def returning(self):
+        return self.make()
+
+    def sound(self):
+        with self.make() as db:
+            yield db
+
+    @staticmethod
+    def not_a_session():
+        return 1
+
+database = Database()
+
+@app.get("/")
+def read(
+    a=Depends(database.returning), b=Depends(database.sound), c=Depends(Database.not_a_session)
+):
+    return 1
+"""
+    assert codes(source) == ["SW601", "SW601", "SW602"]
+
+
+NESTED = """
+def create_app():
+    make = sessionmaker(engine)
+
+    def get_db():
+        db = make()
+        {}
+
+    app = FastAPI()
+
+    @app.get("/")
+    def read(db: Session = {}):
+        return 1
+
+    return app
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "injected", "found"),
+    [
+        ("yield db; db.close()", "Depends(get_db)", ["SW601"]),
+        ("yield db; db.close()", "get_db()", ["SW601", "SW603"]),
+        ("return db", "Depends(get_db)", ["SW602"]),
+        ("yield from (db for db in [db])", "Depends(get_db)", []),
+        ("return 1", "get_db()", []),
+    ],
+)
+def test_dependencies_in_functions(codes, body, injected, found):
+    assert codes(NESTED.format(body, injected)) == found
+
+
+def test_sessionmakers_that_functions_are_given(codes):
+    source = """
+def create_app({}):
+    def get_db():
+        db = make()
+        yield db
+        db.close()
+"""
+    assert codes(source.format("make: sessionmaker")) == ["SW601"]
+    assert codes(source.format("make")) == []
+    assert codes("\ndef make():\n    return 1\n" + source.format("")) == []
+
+
+SCOPE = """
+@asynccontextmanager
+async def session_scope():
+    async with AsyncLocal() as db:
+        yield db
+        {}
+"""
+DELEGATING = """
+async def get_db():
+    try:
+        async with session_scope() as db:
+            yield db
+            {}
+    except Exception:
+        {}
+
+@app.get("/")
+async def read(db: AsyncSession = Depends(get_db)):
+    return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("scope", "body", "handler", "found"),
+    [
+        ("pass", "pass", "raise", []),
+        ("await db.commit()", "pass", "raise", ["SW606"]),
+        ("pass", "await db.commit()", "raise", ["SW606"]),
+        ("pass", "pass", "pass", ["SW607"]),
+    ],
+)
+def test_dependency_that_has_a_context_manager_of_its_own(codes, scope, body, handler, found):
+    assert codes(SCOPE.format(scope) + DELEGATING.format(body, handler)) == found
+
+
 def test_sw602(codes):
     assert codes(dependency("db = SessionLocal()\nreturn db")) == ["SW602"]
     assert codes(dependency("with SessionLocal() as db:\n    return db")) == ["SW602"]
     assert codes(USE.replace("get_db", "lambda: SessionLocal()")) == ["SW602"]
     assert codes(dependency("return AsyncLocal()", "async def")) == ["SW602"]
+    assert codes(dependency("db: Session = SessionLocal()\nreturn db")) == ["SW602"]
 
 
 def test_sw602_is_silent(codes):
     kept = "\ndef get_db(request):\n    db = SessionLocal()\n    request.state.db = db\n"
     kept += "    return db\n"
     assert codes(kept + USE) == []
+    assert codes(dependency("state.db = db = SessionLocal()\nreturn db")) == []
+    assert codes(dependency("db = SessionLocal()\nkeep(session=db)\nreturn db")) == []
     assert codes("\ndef make():\n    return SessionLocal()\n") == []
     assert codes(dependency("return SessionLocal")) == []
     managed = "\n@contextmanager\ndef get_db():\n    with SessionLocal() as db:\n        yield db\n"
@@ -204,6 +333,9 @@ def test_sw606(codes, body):
     scoped = source.replace("Depends(get_db)", 'Depends(get_db, scope="function")')
     assert codes(scoped) == []
     assert codes(source.replace("Depends(get_db)", 'Depends(get_db, scope="request")')) == ["SW606"]
+    assert codes(source.replace("Depends(get_db)", "Depends(get_db, scope=None)")) == ["SW606"]
+    assert codes(source.replace("Depends(get_db)", "Depends(get_db, scope=SCOPE)")) == []
+    assert codes(source.replace("Depends(get_db)", "Depends(get_db, **early)")) == []
 
 
 def test_sw606_alias_across_modules(lint):
@@ -266,6 +398,13 @@ def test_sw608_is_silent(codes):
     assert codes("\ndb = SessionLocal()\ndb.execute(select(1))\ndb.close()\n") == []
     shadowed = "\ndb = SessionLocal()\n\n@app.get('/')\ndef read(db: int):\n    return db\n"
     assert codes(shadowed) == []
+    start = "\ndb = SessionLocal()\ndb.execute(select(1))\ndb.close()\n"
+    opened = "\n@app.get('/')\ndef read():\n    with SessionLocal() as db:\n        return db\n"
+    assert codes(start + opened) == []
+    annotated = "\n@app.get('/')\ndef read():\n    db: Session = SessionLocal()\n    db.close()\n"
+    assert codes(start + annotated) == []
+    shared = "\n@app.get('/')\ndef read():\n    global db\n    db = SessionLocal()\n"
+    assert codes(start + shared) == ["SW608"]
 
 
 ESCAPING = {
@@ -275,6 +414,8 @@ ESCAPING = {
     "keyword": "background.add_task(work, session=db)",
     "lambda": "background.add_task(lambda: work(db))",
     "closure": "def later():\n        work(db)\n    background.add_task(later)",
+    "loop": "loop = asyncio.get_running_loop()\n    loop.create_task(work(db))",
+    "executor": "asyncio.get_event_loop().run_in_executor(None, work, db)",
     "thread": "threading.Thread(target=work, args=(db,)).start()",
 }
 STAYING = {
@@ -286,6 +427,9 @@ STAYING = {
     "an id": "background.add_task(work, db_id)",
     "own session": "def later():\n        with SessionLocal() as session:\n"
     "            work(session)\n    background.add_task(later)",
+    "awaited executor": "loop = asyncio.get_running_loop()\n"
+    "    await loop.run_in_executor(None, work, db)",
+    "group": "async with asyncio.TaskGroup() as group:\n        group.create_task(work(db))",
     "other add_task": "queue.add_task(work, db)",
 }
 
@@ -307,6 +451,40 @@ def test_sw609(codes, statement):
 @pytest.mark.parametrize("statement", STAYING.values(), ids=STAYING)
 def test_sw609_is_silent(codes, statement):
     assert codes(escaping(statement)) == []
+
+
+@pytest.mark.parametrize(
+    ("tasks", "session", "found"),
+    [
+        ("BackgroundTasks", "db=Depends(get_db)", ["SW609"]),
+        ("'BackgroundTasks'", "db: 'Session' = Depends(get_db)", ["SW609"]),
+        ("BackgroundTasks | None", "db: Session | None = Depends(get_db)", ["SW609"]),
+        ("Optional[BackgroundTasks]", "db: Optional['Session'] = Depends(get_db)", ["SW609"]),
+        ("Annotated[BackgroundTasks, 'x']", "db: 'Annotated[Session, 1]' = 1", ["SW609"]),
+        ("BackgroundTasks", "db: int = 1", []),
+        ("Queue", "db: Session = Depends(get_db)", []),
+        ("'no annotation!'", "db: Session = Depends(get_db)", []),
+    ],
+)
+def test_sw609_annotations(codes, tasks, session, found):
+    source = f"""
+from typing import Optional
+@app.post("/")
+def create(background: {tasks}, {session}):
+    background.add_task(work, db)
+"""
+    assert codes(SOUND_GET_DB + source) == found
+
+
+def test_sw609_in_a_route_that_no_decorator_makes(codes):
+    source = """
+def create(background: BackgroundTasks, db: Session{}):
+    background.add_task(work, db)
+
+app.add_api_route("/", create)
+"""
+    assert codes(SOUND_GET_DB + source.format(" = Depends(get_db)")) == ["SW609"]
+    assert codes(SOUND_GET_DB + source.format("")) == []
 
 
 def test_sw610(codes):

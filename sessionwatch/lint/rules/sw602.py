@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from sessionwatch.lint.finding import LintFinding, Subject
-from sessionwatch.lint.source import Function, own_nodes
+from sessionwatch.lint.source import Function, assigned, own_nodes, targets
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -70,7 +70,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
 
 
 def _check_function(subject: Subject, function: Function) -> Iterator[LintFinding]:
-    if function.is_generator or function.node.decorator_list:
+    if function.is_generator or function.decorators:
         return
     made = _own_sessions(subject, function)
     for node in own_nodes(function.node):
@@ -88,12 +88,13 @@ def _own_sessions(subject: Subject, function: Function) -> set[str]:
     parameters = {argument.arg for argument, _ in function.parameters()}
     made = subject.project.session_names(function) - parameters
     for node in own_nodes(function.node):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
-            made.discard(node.value.id)
-        elif isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name):
-            made -= {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
-        elif isinstance(node, ast.Assign) and len(node.targets) > 1:
-            made -= {each.id for each in node.targets if isinstance(each, ast.Name)}
-        elif isinstance(node, ast.Call):
-            made -= {each.id for each in node.args if isinstance(each, ast.Name)}
+        given = list(targets(node))
+        for target, value in given:
+            if isinstance(value, ast.Name) or not isinstance(target, ast.Name):
+                made -= {each.id for each in ast.walk(value) if isinstance(each, ast.Name)}
+        if len(given) > 1:
+            made -= {name for name, _ in assigned(node)}
+        if isinstance(node, ast.Call):
+            handed = [*node.args, *(keyword.value for keyword in node.keywords)]
+            made -= {each.id for each in handed if isinstance(each, ast.Name)}
     return made

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from sessionwatch.lint.dependency import SessionDependency
 from sessionwatch.lint.finding import LintFinding, Subject
-from sessionwatch.lint.source import Module
+from sessionwatch.lint.project import Project
+from sessionwatch.lint.rules import sw606
+from sessionwatch.lint.source import Function
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -52,28 +55,36 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     """Find defaults of routes and dependencies that are calls, and calls within `Depends(…)`."""
     project = subject.project
     for function in project.functions():
-        for argument, default in function.parameters():
-            if (
-                isinstance(default, ast.Call)
-                and _gives_session(subject, function.module, default)
-                and project.serves(function)
-            ):
+        arguments = function.node.args
+        has_defaults = arguments.defaults or arguments.kw_defaults
+        for argument, default in function.parameters() if has_defaults else ():
+            if not isinstance(default, ast.Call):
+                continue
+            found = subject.called_dependency(function.module, default, function.outer)
+            makes_session = project.makes_session(function.module, default, function.outer)
+            if (found or makes_session) and project.serves(function):
                 parameter = f"{argument.arg}={ast.unparse(default)}"
                 what = f"{function.name} has {parameter}, made once for all requests"
-                yield LintFinding(RULE, function.module, default, what, function)
+                yield LintFinding(
+                    RULE,
+                    function.module,
+                    default,
+                    what,
+                    function,
+                    is_fixable=found is not None,
+                    is_late=found is not None and _is_late(project, found, function),
+                )
     for injection in project.injections:
-        module, target = injection.place.module, injection.target
-        if isinstance(target, ast.Call) and _gives_session(subject, module, target):
+        place, target = injection.place, injection.target
+        if not isinstance(target, ast.Call):
+            continue
+        found = subject.called_dependency(place.module, target, place.function)
+        if found or project.makes_session(place.module, target, place.function):
             what = f"Depends({ast.unparse(target)}) is given what the call returns, once for all"
-            yield LintFinding(RULE, module, target, what, injection.place.function)
+            is_fixable = found is not None
+            yield LintFinding(RULE, place.module, target, what, place.function, is_fixable)
 
 
-def _gives_session(subject: Subject, module: Module, node: ast.Call) -> bool:
-    """Whether a call makes a session, or the generator of a dependency that gives one."""
-    if subject.project.makes_session(module, node):
-        return True
-    function = subject.project.function(module, node.func)
-    if function is None or function.name == "__call__":
-        return False
-    found = subject.dependency(function)
-    return found is not None and not found.is_context_manager
+def _is_late(project: Project, found: SessionDependency, function: Function) -> bool:
+    """Whether it is late when injected, and may end early: not so for what a generator takes."""
+    return sw606.comes_late(project) and found.commit is not None and not function.is_generator

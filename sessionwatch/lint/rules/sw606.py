@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import PurePath
 
 from sessionwatch.lint.finding import LintFinding, Subject
 from sessionwatch.lint.project import Project
-from sessionwatch.lint.source import Function
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -63,13 +61,12 @@ def check(subject: Subject) -> Iterator[LintFinding]:
 
     Not where the FastAPI that will run it is known to be older.
     """
-    version = subject.project.fastapi
-    if version is not None and version < _FIRST:
+    if not comes_late(subject.project):
         return
     pinned = set(_taken_by_generators(subject.project))
     for injection in subject.project.injections:
         found = subject.dependency(injection.function)
-        if found is None or found.commit is None or injection.scope == "function":
+        if found is None or found.commit is None or injection.may_end_early:
             continue
         place = injection.place
         what = (
@@ -78,8 +75,17 @@ def check(subject: Subject) -> Iterator[LintFinding]:
         )
         given_to = place.function
         ends_late = given_to is not None and given_to.is_generator
-        is_fixable = not ends_late and f"{place.module.name}.{place.alias}" not in pinned
+        is_fixable = (
+            not ends_late
+            and f"{place.module.name}.{place.alias}" not in pinned
+            and place.module.full_name(place.node.func) != "fastapi.Security"  # has no scope
+        )
         yield LintFinding(RULE, place.module, place.node, what, given_to, is_fixable)
+
+
+def comes_late(project: Project) -> bool:
+    """Whether FastAPI runs the end of a dependency after the response, as far as is known."""
+    return project.fastapi is None or project.fastapi >= _FIRST
 
 
 def _taken_by_generators(project: Project) -> Iterator[str]:
@@ -89,11 +95,7 @@ def _taken_by_generators(project: Project) -> Iterator[str]:
     """
     for function in project.functions():
         for argument, _ in function.parameters() if function.is_generator else ():
-            found = project.find(_name(function, argument))
-            if found is not None:
-                yield f"{found[0].name}.{found[1]}"
-
-
-def _name(function: Function, argument: ast.arg) -> str | None:
-    annotation = argument.annotation
-    return None if annotation is None else function.module.full_name(annotation)
+            if argument.annotation is not None:
+                name = project.origin(function.module, argument.annotation)
+                if name is not None:
+                    yield name

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from sessionwatch.lint.finding import LintFinding, Subject
-from sessionwatch.lint.project import Project, local_names
+from sessionwatch.lint.project import Project
 from sessionwatch.lint.source import Function, own_nodes
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
@@ -66,7 +66,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     for function in project.functions() if made else ():
         if not project.serves(function):
             continue
-        bound = local_names(function)
+        bound = {name for scope in function.scopes() for name in scope.names()}
         for node in own_nodes(function.node):
             name = _global_name(project, function, node, bound)
             if name in made and name not in told:
@@ -82,5 +82,4 @@ def _global_name(
     is_own = isinstance(node, ast.Name) and node.id in bound
     if is_own or not isinstance(node, ast.Name | ast.Attribute):
         return None
-    found = project.find(function.module.full_name(node))
-    return None if found is None else f"{found[0].name}.{found[1]}"
+    return project.origin(function.module, node)

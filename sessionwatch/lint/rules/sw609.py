@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from sessionwatch.lint.finding import LintFinding, Subject
-from sessionwatch.lint.source import Function, FunctionNode, Module, own_nodes
+from sessionwatch.lint.project import BACKGROUND, Project
+from sessionwatch.lint.source import Function, FunctionNode, assigned, own_nodes, targets
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -63,11 +64,8 @@ RULE = Rule(
 
 
 _TASKS = {"asyncio.create_task", "asyncio.ensure_future"}
-_BACKGROUND = {
-    "fastapi.BackgroundTasks",
-    "fastapi.background.BackgroundTasks",
-    "starlette.background.BackgroundTasks",
-}
+_LOOPS = {"asyncio.get_running_loop", "asyncio.get_event_loop"}
+_OF_LOOPS = {"create_task": "task", "run_in_executor": "thread"}
 _TASK_CLASSES = {"starlette.background.BackgroundTask", "threading.Thread", "threading.Timer"}
 
 
@@ -78,12 +76,12 @@ def check(subject: Subject) -> Iterator[LintFinding]:
         function = place.function
         if function is None or place.parameter is not None:
             continue
-        kind = _kind(place.module, place.node, function)
+        kind = _kind(project, place.node, function)
         if kind is None or not project.serves(function):
             continue
         if kind != "background" and _is_awaited(place.node, function):
             continue
-        sessions = project.session_names(function)
+        sessions = subject.session_names(function)
         escaped = _sessions_in(place.node, function) & sessions
         if escaped:
             goes = {"background": "a background task", "task": "a task", "thread": "a thread"}[kind]
@@ -91,31 +89,46 @@ def check(subject: Subject) -> Iterator[LintFinding]:
             yield LintFinding(RULE, place.module, place.node, what, function)
 
 
-def _kind(module: Module, node: ast.Call, function: Function) -> str | None:
-    name = module.full_name(node.func)
+def _kind(project: Project, node: ast.Call, function: Function) -> str | None:
+    name = function.module.full_name(node.func)
     if name in _TASKS:
         return "task"
     if name in _TASK_CLASSES:
         return "background" if name and "background" in name else "thread"
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "add_task":
-        return "background" if _is_tasks(module, node.func.value, function) else None
+    if not isinstance(node.func, ast.Attribute):
+        return None
+    if node.func.attr == "add_task":
+        return "background" if _is_tasks(project, node.func.value, function) else None
+    if node.func.attr in _OF_LOOPS and _is_made_by(node.func.value, function, _LOOPS):
+        return _OF_LOOPS[node.func.attr]
     return None
 
 
-def _is_tasks(module: Module, node: ast.expr, function: Function) -> bool:
+def _is_tasks(project: Project, node: ast.expr, function: Function) -> bool:
     """Whether something is FastAPI's BackgroundTasks: a parameter, or made by the function."""
-    if not isinstance(node, ast.Name):
-        return False
     for argument, _ in function.parameters():
-        if argument.arg == node.id and argument.annotation is not None:
-            return module.full_name(argument.annotation) in _BACKGROUND
+        if isinstance(node, ast.Name) and argument.arg == node.id:
+            types = project.types(function.module, argument.annotation)
+            return any(there.full_name(each) in BACKGROUND for there, each in types)
+    return _is_made_by(node, function, BACKGROUND)
+
+
+def _is_made_by(node: ast.expr, function: Function, makers: set[str]) -> bool:
+    """Whether it is a call of one of these, or a variable that the function gives such a one."""
+    made = [node] if isinstance(node, ast.Call) else _values(node, function)
     return any(
-        isinstance(each, ast.Assign)
-        and isinstance(each.value, ast.Call)
-        and module.full_name(each.value.func) in _BACKGROUND
-        and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets)
-        for each in own_nodes(function.node)
+        isinstance(each, ast.Call) and function.module.full_name(each.func) in makers
+        for each in made
     )
+
+
+def _values(node: ast.expr, function: Function) -> list[ast.expr]:
+    return [
+        value
+        for each in own_nodes(function.node)
+        for name, value in assigned(each)
+        if isinstance(node, ast.Name) and name == node.id
+    ]
 
 
 def _is_awaited(node: ast.Call, function: Function) -> bool:
@@ -124,8 +137,8 @@ def _is_awaited(node: ast.Call, function: Function) -> bool:
     for each in own_nodes(function.node):
         if isinstance(each, ast.Await) and any(part is node for part in ast.walk(each)):
             return True
-        if isinstance(each, ast.Assign) and any(part is node for part in ast.walk(each.value)):
-            for target in each.targets:
+        for target, value in targets(each):
+            if any(part is node for part in ast.walk(value)):
                 names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
     return any(
         isinstance(part, ast.Name) and part.id in names

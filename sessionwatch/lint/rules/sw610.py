@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator
 
 from sessionwatch.lint.finding import LintFinding, Subject
-from sessionwatch.lint.source import Module
 from sessionwatch.rules.rule import Evidence, Rule, Severity
 
 _BROKEN = """\
@@ -63,13 +62,13 @@ def check(subject: Subject) -> Iterator[LintFinding]:
     for module in project.modules:
         for loop, function in module.loops:
             is_handed_on = function is not None and function.is_generator
-            if not is_handed_on and _is_generator_call(subject, module, loop.iter):
+            if not is_handed_on and subject.called_dependency(module, loop.iter, function):
                 start = "async for" if isinstance(loop, ast.AsyncFor) else "for"
                 what = f"{start} over {ast.unparse(loop.iter)}: its end runs only by chance"
                 yield LintFinding(RULE, module, loop, what, function)
     for place in project.calls():
         taken = _taken(place.node)
-        if taken is not None and _is_generator_call(subject, place.module, taken):
+        if taken is not None and subject.called_dependency(place.module, taken, place.function):
             what = f"{ast.unparse(place.node)} drops the generator that would close the session"
             yield LintFinding(RULE, place.module, place.node, what, place.function)
 
@@ -81,10 +80,3 @@ def _taken(node: ast.Call) -> ast.expr | None:
     if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
         return node.func.value
     return None
-
-
-def _is_generator_call(subject: Subject, module: Module, node: ast.expr) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    found = subject.dependency(subject.project.function(module, node.func))
-    return found is not None and not found.is_context_manager
