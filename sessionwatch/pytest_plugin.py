@@ -5,7 +5,11 @@ This module is imported by every run of pytest, so it imports the rest only when
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from sessionwatch.testing.handle import TestHandle
 
 _handles = pytest.StashKey["TestHandle"]()
+_OURS = "sessionwatch."
 _LISTS = "codes, or what they begin with, with commas between"
 
 
@@ -65,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not _may_be_asked_for(config):
         return
+    _import_as_it_is()
     from sessionwatch.testing.options import OFF, Options
     from sessionwatch.testing.run import Run
 
@@ -74,6 +80,26 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(Run(config, options), "sessionwatch-run")
     except ValueError as error:
         raise pytest.UsageError(f"sessionwatch: {error}") from None
+
+
+class _AsItIs(MetaPathFinder):
+    """Finds the modules of sessionwatch before pytest does."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find them as Python does without pytest."""
+        return PathFinder.find_spec(fullname, path) if fullname.startswith(_OURS) else None
+
+
+def _import_as_it_is() -> None:
+    """Have pytest rewrite no `assert` of ours, as it would in every module of a plugin's package.
+
+    It parses each again in every run that has no cache of it, and none of ours is a test
+    (`_mark_plugins_for_rewrite` in _pytest/config/__init__.py, pytest 8.3 to 9.2).
+    """
+    if not any(isinstance(finder, _AsItIs) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AsItIs())
 
 
 def _may_be_asked_for(config: pytest.Config) -> bool:
@@ -107,7 +133,7 @@ def sessionwatch(request: pytest.FixtureRequest) -> Iterator[TestHandle]:
 
     run = request.config.pluginmanager.get_plugin("sessionwatch-run")
     if run is not None:
-        handle = request.node.stash[_handles] = TestHandle(run.owner_of(request.node))
+        handle = request.node.stash[_handles] = TestHandle(run.owner)
         yield handle
         return
     suite = Suite(suite_settings())

@@ -126,5 +126,11 @@ class StandIn(Owner):
         self.child_ended(self)
         self.recorder.judge(self)
 
+    def let_go(self) -> None:
+        """Let go of what was used inside, which refers to it: nobody asks for it any more."""
+        self.children.clear()
+        self.ended_sessions.clear()
+        self.ended_holds.clear()
+
     def _under_way(self) -> list[Owner]:
         return [owner for owner in (self, *self.children) if not owner.ended_ns]

@@ -17,8 +17,6 @@ from sessionwatch.testing.suite import FIXTURE, TEST, Suite
 from sessionwatch.testing.summary import Summary, lines
 from sessionwatch.testing.verdict import Verdict, counted, judge
 
-_owners = pytest.StashKey[StandIn]()
-_failed = pytest.StashKey[bool]()
 _around = pytest.StashKey[tuple[pytest.Mark, ...]]()
 _MARK = "sessionwatch"
 _VERDICT = "sessionwatch"
@@ -47,10 +45,9 @@ class Run:
         self._summary = Summary()
         self._process = os.getpid()
         self._written: list[str] = []
-
-    def owner_of(self, item: pytest.Item) -> StandIn:
-        """Return the owner of what a test opens."""
-        return item.stash[_owners]
+        self.owner: StandIn | None = None
+        """Whose is what the test opens that runs now."""
+        self._test_failed = False
 
     @property
     def _fails(self) -> bool:
@@ -64,10 +61,10 @@ class Run:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Let what follows belong to the test, with its own fixtures."""
-        item.stash[_failed] = False
+        self._test_failed = False
         if item.user_properties:
             _take_verdict(item.user_properties)  # of a run before, where a test is run again
-        owner = item.stash[_owners] = self._suite.begin(TEST, item.nodeid)
+        owner = self.owner = self._suite.begin(TEST, item.nodeid)
         owner.permitted, wrong = _permitted(item)
         if wrong:
             pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {wrong}", pytrace=False)
@@ -75,7 +72,7 @@ class Run:
     def pytest_exception_interact(self, node: Any) -> None:
         """Note that a test failed by itself; this is told before its teardown, forked or not."""
         if isinstance(node, pytest.Item):
-            node.stash[_failed] = True
+            self._test_failed = True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -92,17 +89,17 @@ class Run:
 
     def _end(self, item: pytest.Item) -> str:
         """Judge a test, and keep of it no more than its verdict; returns why it is to fail."""
-        owner = item.stash.get(_owners, None)
+        owner, self.owner = self.owner, None
         if owner is None:  # a hook that came before ours has skipped the test
             return ""
-        del item.stash[_owners]
         self._suite.end(owner)
         holders = self._summary.holders
         verdict, failing = judge(owner, item.nodeid, self._baseline, holders)
         verdict.counts = self._counts_elsewhere(owner)
+        owner.let_go()
         if not verdict.says_nothing:
             item.user_properties.append((_VERDICT, verdict.to_dict()))
-        if not failing or not self._fails or item.stash[_failed]:
+        if not failing or not self._fails or self._test_failed:
             return ""
         return failure_text(failing, "leaks or loses work", owner)
 
@@ -132,6 +129,7 @@ class Run:
     def _end_fixture(self, owner: StandIn) -> None:
         self._suite.end(owner)
         self._add(owner)
+        owner.let_go()
 
     def _add(self, owner: StandIn, **counts: int) -> None:
         verdict, _ = judge(owner, "", self._baseline, self._summary.holders)
