@@ -93,11 +93,11 @@ class Run:
         if owner is None:  # a hook that came before ours has skipped the test
             return ""
         self._suite.end(owner)
+        counts = self._counts_elsewhere(owner)
         holders = self._summary.holders
-        verdict, failing = judge(owner, item.nodeid, self._baseline, holders)
-        verdict.counts = self._counts_elsewhere(owner)
+        verdict, failing = judge(owner, item.nodeid, self._baseline, holders, counts)
         owner.let_go()
-        if not verdict.says_nothing:
+        if verdict is not None:
             item.user_properties.append((_VERDICT, verdict.to_dict()))
         if not failing or not self._fails or self._test_failed:
             return ""
@@ -132,9 +132,9 @@ class Run:
         owner.let_go()
 
     def _add(self, owner: StandIn, **counts: int) -> None:
-        verdict, _ = judge(owner, "", self._baseline, self._summary.holders)
-        verdict.counts = counts
-        self._summary.add(verdict, "")
+        verdict, _ = judge(owner, "", self._baseline, self._summary.holders, counts)
+        if verdict is not None:
+            self._summary.add(verdict, "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:

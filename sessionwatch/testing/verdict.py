@@ -35,11 +35,6 @@ class Verdict:
     unused_allows: list[str] = field(default_factory=list)
     """Codes that its mark allows and that were not found."""
 
-    @property
-    def says_nothing(self) -> bool:
-        """Whether there is nothing to tell, as of nearly all tests."""
-        return not (self.findings or self.counts or self.holders or self.unused_allows)
-
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:
         """Return what `to_dict` was made of."""
@@ -51,17 +46,19 @@ class Verdict:
 
 
 def judge(
-    owner: StandIn, test: str, known: Collection[str], holders: Holders
-) -> tuple[Verdict, list[Finding]]:
+    owner: StandIn, test: str, known: Collection[str], holders: Holders, counts: dict[str, int]
+) -> tuple[Verdict | None, list[Finding]]:
     """Return the verdict on what has ended, and those findings that are to fail.
 
     `test` is the id of the test that it was, if it was one; `known` are the fingerprints of the
-    baseline; who held longer than all of `holders` is told.
+    baseline; who held longer than all of `holders` is told, as are the `counts`. There is no
+    verdict where there is nothing to tell, as of nearly all tests.
     """
-    verdict = Verdict()
-    if owner.permitted:
-        verdict.unused_allows = sorted(owner.permitted - owner.permitted_and_found)
-    verdict.holders = _holders(owner, holders)
+    held = _holders(owner, holders)
+    if not (held or counts or owner.findings or owner.permitted):
+        return None, []
+    verdict = Verdict(counts=counts, holders=held)
+    verdict.unused_allows = sorted(owner.permitted - owner.permitted_and_found)
     failing = []
     with redacting(owner.recorder.redact) if owner.findings else nullcontext():
         for finding in owner.findings:
@@ -89,9 +86,12 @@ def _reportable(finding: Finding, test: str) -> Reportable:
 
 
 def _holders(owner: StandIn, known: Holders) -> Holders:
+    sessions = owner.used_sessions()
+    if not sessions:
+        return []
     least_ns = known[-1][0] * 1e9 if len(known) == _MOST_HOLDERS else 0
     longest_ns, session = 0, None
-    for each in owner.used_sessions():
+    for each in sessions:
         if each.held_ns > longest_ns:
             longest_ns, session = each.held_ns, each
     if session is None or longest_ns <= least_ns:
