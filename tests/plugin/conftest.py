@@ -157,8 +157,9 @@ PLUGINS = {"randomly", "asyncio", "xdist", "rerunfailures", "forked"} | {
 
 @pytest.fixture(autouse=True)
 def _can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the project's pytest find this checkout."""
+    """Let the project's pytest find this checkout, and print the same whether this one is in CI."""
     monkeypatch.setenv("PYTHONPATH", PROJECT, prepend=os.pathsep)
+    monkeypatch.delenv("CI", raising=False)
 
 
 @pytest.fixture(autouse=True)
