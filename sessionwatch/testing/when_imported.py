@@ -16,6 +16,7 @@ class WhenImported(MetaPathFinder):
     def __init__(self, module: str, then: Callable[[], None]) -> None:
         self._module = module
         self._then = then
+        self._asks_others = False
 
     def wait(self) -> None:
         """Begin to look out for the import."""
@@ -32,17 +33,25 @@ class WhenImported(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Leave every import to the other finders, and put the call behind that of the module."""
-        if fullname != self._module:
+        """Leave every import to the other finders, and put the call behind that of the module.
+
+        Who asks whether the module is there gets as far as this, too, and imports nothing.
+        """
+        if fullname != self._module or self._asks_others:
             return None
-        self.stop()
-        spec = find_spec(fullname)
+        self._asks_others = True
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self._asks_others = False
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                self._then()
+                if self in sys.meta_path:
+                    self.stop()
+                    self._then()
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
