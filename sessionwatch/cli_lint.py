@@ -58,6 +58,8 @@ def lint(
         sys.stdout.reconfigure(errors="replace")  # what a terminal does not know shows as "?"
     gc.disable()  # it would go through all syntax trees again and again, which are no garbage
     click.get_current_context().call_on_close(gc.enable)
+    if shows_diff and fixes:
+        fail("--diff shows the changes and --fix makes them: give one")
     if report is not None:
         cli_report.check(report)
     try:

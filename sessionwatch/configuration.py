@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sessionwatch.setting_values import TOOL_KINDS, SettingsError, checked, parsed
+from sessionwatch.setting_values import KINDS, TOOL_KINDS, SettingsError, checked, parsed
 
 PREFIX = "SESSIONWATCH_"
 Found = tuple[str, Any, str]
@@ -26,10 +26,13 @@ def settings_found() -> Iterator[Found]:
 def tool_settings(*names: str) -> dict[str, Any]:
     """Return what is set of these, which are for tools of ours (TOOL_KINDS).
 
-    Raises `SettingsError` for one of them that is wrong, and as `settings_found` does.
+    Raises `SettingsError` for one of them that is wrong, for a name that does not exist, and as
+    `settings_found` does.
     """
     return {
-        name: checked(name, value, place) for name, value, place in _all_found() if name in names
+        name: checked(name, value, place)
+        for name, value, place in _all_found()
+        if name in names or name not in KINDS | TOOL_KINDS
     }
 
 

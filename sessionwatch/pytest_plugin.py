@@ -69,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "sessionwatch(allow=[...]): codes that are meant in this test, such as SW101"
     )
     if not _may_be_asked_for(config):
+        _require_nothing_else(config)
         return
     _import_as_it_is()
     from sessionwatch.testing.options import OFF, Options
@@ -76,10 +77,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         options = Options.of(config)
-        if options.level != OFF:
+        if options.level == OFF:
+            _require_nothing_else(config)
+        else:
             config.pluginmanager.register(Run(config, options), "sessionwatch-run")
     except ValueError as error:
         raise pytest.UsageError(f"sessionwatch: {error}") from None
+
+
+def _require_nothing_else(config: pytest.Config) -> None:
+    """Raise `UsageError` for an option that does nothing, as nobody asked for the plugin."""
+    for name in ("select", "ignore", "report", "baseline", "write_baseline"):
+        if config.getoption(f"sessionwatch_{name}") and not config.getoption("sessionwatch"):
+            option = f"--sessionwatch-{name.replace('_', '-')}"
+            raise pytest.UsageError(f"sessionwatch: {option} needs --sessionwatch, too")
 
 
 class _AsItIs(MetaPathFinder):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sessionwatch.outlets.report_markdown import row, text
 from sessionwatch.outlets.reportable import Reportable
+from sessionwatch.rules.rule import plural
 
 _MOST_ROWS = 50
 
@@ -18,7 +19,7 @@ def findings_markdown(findings: Sequence[Reportable]) -> str:
     lines = [
         "### sessionwatch",
         "",
-        f"{len(findings)} findings, {errors} of them errors.",
+        f"{plural(len(findings), 'finding')}, {errors} of them with severity error.",
         "",
         row("", "where", "what", "seen"),
         row("---", "---", "---", "--:"),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 _YOURS = "yours"
+_SAME_LEAK = {"SW103": "SW101"}
+"""Whether the garbage collector takes a leaked session before its owner is judged is chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,8 @@ class Reportable:
     def identity(self) -> tuple[str, ...]:
         """What tells this finding from others."""
         file = Path(self.file).as_posix() if self.file else ""
-        return self.code, self.test, self.owner, file, self.function, self.source
+        code = _SAME_LEAK.get(self.code, self.code)
+        return code, self.test, self.owner, file, self.function, self.source
 
     @property
     def place(self) -> str:

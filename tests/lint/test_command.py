@@ -201,6 +201,14 @@ def test_git_takes_the_diff(command, encoding, ends):
     assert Path("shop/db.py").read_bytes() == applied != before
 
 
+def test_diff_and_fix_at_once_change_nothing(command):
+    before = Path("shop/db.py").read_bytes()
+    status, out, err = command(".", "--diff", "--fix")
+    assert (status, out) == (2, "")
+    assert err == "sessionwatch: --diff shows the changes and --fix makes them: give one\n"
+    assert Path("shop/db.py").read_bytes() == before
+
+
 def test_diff_and_fix(command):
     pytest.importorskip("libcst")
     status, out, _ = command(".", "--diff")

@@ -62,6 +62,67 @@ def test_mistakes_are_told_in_one_line(shop, options, told):
     assert told in line
 
 
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        (("--sessionwatch-report=leaks.sarif",), "--sessionwatch-report"),
+        (("--sessionwatch-ignore=SW103",), "--sessionwatch-ignore"),
+        (("--sessionwatch-baseline=known.json",), "--sessionwatch-baseline"),
+    ],
+)
+@pytest.mark.parametrize("table", ["", '[tool.sessionwatch]\nignore = ["SW107"]\n'])
+def test_option_that_does_nothing_is_a_mistake(shop, pytester, options, option, table):
+    pytester.makepyprojecttoml(table)
+    outcome = shop(LEAKS, *options, asked="")
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    assert f"sessionwatch: {option} needs --sessionwatch, too" in outcome
+    assert shop(LEAKS, *options, asked="--sessionwatch=off").counts == {"passed": 2}
+
+
+def test_misspelt_setting_is_told_even_where_nobody_asked(shop, pytester):
+    pytester.makepyprojecttoml('[tool.sessionwatch]\npytst = "error"\n')
+    outcome = shop(LEAKS, asked="")
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    assert "unknown setting 'pytst'; did you mean 'pytest'? ([tool.sessionwatch] of " in outcome
+
+
+SOMETIMES_KEPT = """
+import os
+
+def open_one():
+    session = SessionLocal()
+    session.execute(ONE)
+    if "KEPT" in os.environ:
+        kept.append(session)
+"""
+
+
+@pytest.mark.parametrize("codes", [["SW101"], ["SW103"], ["SW101", "SW103"]])
+def test_mark_is_about_the_leak_whenever_the_collector_comes(shop, monkeypatch, codes):
+    source = (
+        f"{SOMETIMES_KEPT}\n@pytest.mark.sessionwatch(allow={codes})\ndef test_leak(): open_one()\n"
+    )
+    collected = shop(source)
+    monkeypatch.setenv("KEPT", "1")
+    kept = shop(source)
+    for outcome in (collected, kept):
+        assert (outcome.status, outcome.counts) == (0, {"passed": 1})
+        assert "allowed and not found" not in outcome
+
+
+def test_baseline_is_about_the_leak_whenever_the_collector_comes(shop, monkeypatch):
+    source = f"{SOMETIMES_KEPT}\ndef test_leak(): open_one()\n"
+    known = "--sessionwatch-baseline=known.json"
+    assert "SW103" in shop(source)
+    shop(source, known, "--sessionwatch-write-baseline")
+    monkeypatch.setenv("KEPT", "1")
+    assert "SW101" in shop(source)
+    outcome = shop(source, known)
+    assert (outcome.status, outcome.counts) == (0, {"passed": 1})
+    assert "tolerated by known.json: 1" in outcome
+    assert "no longer found" not in outcome
+
+
 def test_mark_allows_what_is_meant(shop):
     outcome = shop("""
 @pytest.mark.sessionwatch(allow=["SW101"])
