@@ -29,7 +29,6 @@ def install(
     are given, a setting is wrong or the path has no slash in front, and `RuntimeError` when the
     application already serves requests or has sessionwatch installed.
     """
-    from sessionwatch.rules import catalog  # noqa: F401 - so that no request waits for the rules
     from sessionwatch.web.endpoint import mount
 
     _require_installable(app)

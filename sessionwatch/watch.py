@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sessionwatch import outlets, rules
@@ -50,6 +51,13 @@ if TYPE_CHECKING:
     from sessionwatch.records.incident import Incident
 
 _RETURNS_BEFORE_TIDYING = 64
+_IMPORTED_AT_START = (
+    "sessionwatch.rules.catalog",
+    "sessionwatch.open_sessions",
+    "sessionwatch.outlets.timeline",
+)
+"""What judges and tells. A request would wait for it, and the end of the interpreter for ever, where
+a daemon thread of ours has died within an import and keeps its lock."""
 _T = TypeVar("_T")
 
 
@@ -60,6 +68,9 @@ class SessionWatch:
     `only` narrows it to some session classes, sessionmakers or engines. `clock` gives nanoseconds
     from any fixed moment, `wall_clock` seconds since the epoch.
     """
+
+    imports_late = False
+    """Whether the rules are imported when one is needed, as in a test run without a watchdog."""
 
     def __init__(
         self,
@@ -106,6 +117,9 @@ class SessionWatch:
 
     def start(self) -> Self:
         """Begin to watch; a watch that is started twice must be stopped twice."""
+        if not self.imports_late:
+            for name in _IMPORTED_AT_START:
+                import_module(name)
         with self._starts_lock:
             self._starts += 1
             if self._starts == 1:

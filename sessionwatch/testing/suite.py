@@ -46,6 +46,7 @@ class Suite:
     def __init__(self, settings: Settings) -> None:
         self.watch = SessionWatch(settings)
         self.watch.many_sessions = _ALL_OF_A_TEST
+        self.watch.imports_late = True
         clock = self.watch.clock
         self.run = self.watch.process_owner = StandIn(RUN, "the test run", self.watch, clock())
         """Whose is what no test and no fixture has opened."""
