@@ -56,8 +56,8 @@ _IMPORTED_AT_START = (
     "sessionwatch.open_sessions",
     "sessionwatch.outlets.timeline",
 )
-"""What judges and tells. A request would wait for it, and the end of the interpreter for ever, where
-a daemon thread of ours has died within an import and keeps its lock."""
+"""What judges and tells. A request would wait for it, and the interpreter's end for ever, where a
+daemon thread of ours has died within an import and keeps its lock."""
 _T = TypeVar("_T")
 
 

@@ -40,6 +40,45 @@ def test_import_alone_imports_no_module_of_the_watch():
     assert done.stdout.strip() == "[]"
 
 
+WATCHED = """
+import gc, sys
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
+from sessionwatch import SessionWatch, Settings
+
+engine = create_engine("sqlite://", poolclass=QueuePool)
+ticks = iter(range(0, 10**15, 10**9))
+watch = SessionWatch(
+    Settings(log_findings=False, idle_hold_seconds=5, timelines="all"),
+    clock=ticks.__next__,
+).start()
+before = set(sys.modules)
+kept = []
+for keeps in (True, False):
+    with watch.owner("job"):
+        session = Session(engine)
+        session.execute(text("SELECT 1"))
+        watch.inspect_connections()
+        if keeps:
+            kept.append(session)
+        del session
+        gc.collect()
+codes = sorted({entry["code"] for entry in watch.snapshot().to_dict()["findings"]})
+assert watch.timelines() and list(watch.snapshot().open_sessions)
+watch.stop()
+print(codes, sorted(name for name in set(sys.modules) - before if "sessionwatch" in name))
+"""
+
+
+def test_a_watch_that_runs_imports_nothing_more():
+    """Neither in a request nor when the interpreter ends, where it may wait for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("['SW101', 'SW102', 'SW103'] []\n", "")
+
+
 def test_names_that_are_not_there_and_those_that_are():
     with pytest.raises(AttributeError, match="module 'sessionwatch' has no attribute 'watcher'"):
         sessionwatch.watcher  # noqa: B018
