@@ -6,6 +6,8 @@ import pytest
 
 from sessionwatch import Settings
 
+from .pressing import press
+
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
@@ -13,9 +15,9 @@ def test_nothing_serious_on_the_page(shop, open_page, scheme, width, serious):
     shop.get("/items/1")
     shop.leak_many(60)
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
-    page.locator("#sessions .more").first.click()
-    page.locator("#findings .more").first.click()
-    page.get_by_role("button", name="Pause").click()
+    press(page.locator("#sessions .more").first)
+    press(page.locator("#findings .more").first)
+    press(page.get_by_role("button", name="Pause"))
     assert serious(page) == []
 
 
@@ -39,7 +41,7 @@ def test_all_can_be_reached_by_keyboard(shop, open_page):
     shop.get("/items/1")
     page = open_page()
     page.locator("#sessions .more").wait_for()
-    page.get_by_role("button", name="Pause").click()
+    press(page.get_by_role("button", name="Pause"))
     reached = set()
     for _ in range(40):
         page.keyboard.press("Tab")

@@ -10,6 +10,8 @@ import pytest
 
 from sessionwatch import Settings
 
+from .pressing import press
+
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 expect = playwright.expect
 
@@ -55,7 +57,7 @@ def test_the_stack_opens_on_a_click_and_stays_open(shop, open_page):
     shop.get("/items/1")
     page = open_page()
     button = page.locator("#sessions .more")
-    button.click()
+    press(button)
     stack = page.locator("#sessions .stack")
     expect(stack).to_be_visible()
     expect(stack).to_contain_text("in get_db")
@@ -85,6 +87,11 @@ def test_nothing_moves_while_a_button_is_pressed(shop, open_page):
     expect(totals).to_contain_text("4,711 opened")
     page.evaluate(arrive, 4712)
     assert "4,712 opened" in totals.inner_text()
+    page.mouse.down()
+    page.evaluate("lost('Nobody is there.')")
+    assert page.locator("#gone").is_hidden()
+    page.mouse.up()
+    expect(page.locator("#gone")).to_contain_text("Nobody is there.")
 
 
 def test_filters_live_in_the_address(shop, open_page):
@@ -98,7 +105,7 @@ def test_filters_live_in_the_address(shop, open_page):
     page.reload()
     expect(page.locator("#sessions tbody tr")).to_have_count(1)
     expect(page.get_by_label("Search")).to_have_value("items")
-    page.get_by_role("button", name="Clear").click()
+    press(page.get_by_role("button", name="Clear"))
     expect(page.locator("#sessions tbody tr")).to_have_count(4)
     assert page.url.endswith(PATH)
     page.get_by_role("combobox", name="Route").select_option("GET /items/{number}")
@@ -109,19 +116,19 @@ def test_filters_live_in_the_address(shop, open_page):
 def test_pause_keeps_what_is_there(shop, open_page):
     page = open_page()
     page.wait_for_selector(LIVE)
-    page.get_by_role("button", name="Pause").click()
+    press(page.get_by_role("button", name="Pause"))
     shop.get("/items/1")
     page.wait_for_timeout(1500)
     expect(page.locator("#findings > li")).to_have_count(0)
     expect(page.locator("#connection")).to_have_text("paused")
-    page.get_by_role("button", name="Go on").click()
+    press(page.get_by_role("button", name="Go on"))
     expect(page.locator("#findings > li").first).to_be_visible()
 
 
 def test_a_finding_is_copied_as_markdown(shop, open_page):
     shop.get("/items/1")
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy as Markdown").first.click()
+    press(page.get_by_role("button", name="Copy as Markdown").first)
     page.get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("### SW101 session-leak (error, proof)\n\nSW101 session leak: GET ")
@@ -169,7 +176,7 @@ def test_no_secret_is_on_the_page_or_in_the_stream(shop, open_page):
     shop.get("/fails/hush-4711")
     page = open_page()
     expect(page.locator("#sessions tbody tr")).to_have_count(1)
-    page.locator(".more").first.click()
+    press(page.locator(".more").first)
     assert "hush-4711" not in page.content()
     assert "hush-4711" not in shop.get(PATH + "/events").text
 
@@ -181,7 +188,7 @@ def test_ten_thousand_sessions(shop, open_page):
     expect(page.locator("#sessions tbody tr")).to_have_count(50)
     expect(page.locator("#shown")).to_have_text("1 to 50 of 10,000")
     began = time.monotonic()
-    page.locator("#next").click()
+    press(page.locator("#next"))
     expect(page.locator("#shown")).to_have_text("51 to 100 of 10,000")
     page.get_by_label("Search").fill("nothing like it")
     expect(page.locator("#sessions-count")).to_have_text("")

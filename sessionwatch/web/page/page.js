@@ -360,19 +360,25 @@ function query() {
 function arrived(text, how) {
   if (state.paused) return;
   lastArrival = Date.now();
-  byId("gone").hidden = true;
-  say(how, how);
-  if (Date.now() - pressedSince < LONGEST_PRESS_MILLISECONDS) held = text;
-  else show(JSON.parse(text));
+  whenReleased(() => {
+    byId("gone").hidden = true;
+    say(how, how);
+    show(JSON.parse(text));
+  });
 }
 
 // Nothing moves between the press and the release of a button, so that a click hits what was meant.
 let pressedSince = -Infinity;
 let held = null;
 
+function whenReleased(change) {
+  if (Date.now() - pressedSince < LONGEST_PRESS_MILLISECONDS) held = change;
+  else change();
+}
+
 function released() {
   pressedSince = -Infinity;
-  if (held !== null && !state.paused) show(JSON.parse(held));
+  if (held !== null && !state.paused) held();
   held = null;
 }
 
@@ -382,10 +388,12 @@ for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => se
 
 function lost(reason) {
   if (state.paused) return;
-  say("gone", "server gone");
-  const since = new Date(lastArrival).toLocaleTimeString();
-  setText(byId("gone"), `${reason} What you see is from ${since}; the page goes on as soon as it is back.`);
-  byId("gone").hidden = false;
+  whenReleased(() => {
+    say("gone", "server gone");
+    const since = new Date(lastArrival).toLocaleTimeString();
+    setText(byId("gone"), `${reason} What you see is from ${since}; the page goes on as soon as it is back.`);
+    byId("gone").hidden = false;
+  });
 }
 
 async function ask() {
