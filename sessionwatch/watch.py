@@ -70,7 +70,7 @@ class SessionWatch:
     """
 
     imports_late = False
-    """Whether the rules are imported when one is needed, as in a test run without a watchdog."""
+    """Whether a module is imported when it is needed, as in a test run without a watchdog."""
 
     def __init__(
         self,
