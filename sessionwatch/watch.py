@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _RETURNS_BEFORE_TIDYING = 64
 _IMPORTED_AT_START = (
+    "sessionwatch.records.incident",
     "sessionwatch.rules.catalog",
     "sessionwatch.open_sessions",
     "sessionwatch.outlets.timeline",

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy.orm.exc import DetachedInstanceError
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import guarded
 from sessionwatch.instruments.endpoints import Scope, endpoint_code
 from sessionwatch.records.code_origin import CodeOrigin, origin_of
-from sessionwatch.records.incident import DetachedAccess
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.stack import RawFrame, Stack
 
@@ -45,7 +45,7 @@ def error_left(owner: Owner, error: BaseException, scope: Scope | None) -> None:
             return
         each.__dict__[_MARK] = weakref.ref(owner.recorder)
         owner.recorder.incident(
-            DetachedAccess(
+            records.incident.DetachedAccess(
                 owner,
                 _place(each, scope),
                 model=_first(_INSTANCE, text),
