@@ -10,7 +10,7 @@ import pytest
 
 from sessionwatch import rules
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.rules.rule import plural
+from sessionwatch.rules.words import plural
 from sessionwatch.testing.handle import failure_text
 from sessionwatch.testing.options import ERROR, Options
 from sessionwatch.testing.suite import FIXTURE, TEST, Suite
@@ -151,7 +151,7 @@ class Run:
         self._suite.stop()
         run = self._suite.run
         run.ended_ns = run.ended_ns or self._suite.watch.clock()
-        self._add(run, **counted(self._suite.watch.snapshot().totals.counts))
+        self._add(run, **counted(self._suite.watch.totals().counts))
         if self._is_worker:
             self._config.workeroutput[_VERDICT] = self._sent()  # type: ignore[attr-defined]
             return
@@ -202,7 +202,7 @@ class Run:
 
     def _of_watch(self) -> Iterator[str]:
         watch = self._suite.watch
-        errors = watch.snapshot().internal_errors["count"]
+        errors = watch.internal_errors.total()
         if errors:
             yield f"sessionwatch itself failed {errors} times; please report this"
         if self._summary.fails_run and self._fails:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sessionwatch.outlets.reportable import Reportable, worst_first
+from sessionwatch import outlets
 from sessionwatch.testing.verdict import Holders, Verdict, longest
+
+if TYPE_CHECKING:
+    from sessionwatch.outlets.reportable import Reportable
 
 _MOST_TESTS = 5
 
@@ -40,7 +44,7 @@ class Summary:
         if verdict.unused_allows:
             self.unused_allows[test] = verdict.unused_allows
         for plain in verdict.findings:
-            finding = Reportable.from_dict(plain)
+            finding = outlets.reportable.Reportable.from_dict(plain)
             self.known.setdefault(plain["fingerprint"], finding)
             if plain["fingerprint"] not in verdict.tolerated:
                 self.findings.append(finding)
@@ -54,8 +58,9 @@ class Summary:
 def lines(summary: Summary, *, stacks: bool) -> Iterator[str]:
     """Yield the summary line by line: findings by code and place, numbers, slowest holders."""
     groups: dict[tuple[str, str], list[Reportable]] = {}
-    for finding in worst_first(summary.findings):
-        groups.setdefault((finding.code, finding.place), []).append(finding)
+    if summary.findings:
+        for finding in outlets.reportable.worst_first(summary.findings):
+            groups.setdefault((finding.code, finding.place), []).append(finding)
     for findings in groups.values():
         yield from _group(findings, stacks)
     yield _numbers(summary.counts)

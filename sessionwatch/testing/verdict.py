@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sessionwatch import outlets
 from sessionwatch.ledger import FindingEntry
-from sessionwatch.outlets.reportable import Reportable
 from sessionwatch.records.counts import COUNT_NAMES, Counts
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.rules.rule import Finding, at
+from sessionwatch.rules.words import at
 from sessionwatch.testing.handle import is_failure
+
+if TYPE_CHECKING:
+    from sessionwatch.outlets.reportable import Reportable
+    from sessionwatch.rules.rule import Finding
 
 _MOST_HOLDERS = 3
 Holders = list[tuple[float, str]]
@@ -79,7 +82,7 @@ def counted(counts: Counts) -> dict[str, int]:
 
 def _reportable(finding: Finding, test: str) -> Reportable:
     parent = finding.owner.parent
-    return Reportable.from_finding(
+    return outlets.reportable.Reportable.from_finding(
         outlets.plain.plain_finding(FindingEntry(finding, 1, 0.0, 0.0)),
         test=test or (parent.name if parent is not None else ""),
     )

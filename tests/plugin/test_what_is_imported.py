@@ -21,7 +21,9 @@ def test_select(number):
 
 def test_what_was_imported():
     ours = [name for name in sys.modules if name.startswith("sessionwatch.rules.")]
-    assert ours == ["sessionwatch.rules.rule"]
+    assert ours == ["sessionwatch.rules.words"]
+    for name in ("records.incident", "snapshot", "open_sessions", "outlets.log", "outlets.plain"):
+        assert f"sessionwatch.{name}" not in sys.modules, name
     unneeded = ("starlette", "fastapi", "anyio", "click", "rich", "httpx", "tomllib")
     for name in (*unneeded, "sqlalchemy.ext.asyncio"):
         assert name not in sys.modules, name
