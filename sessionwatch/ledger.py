@@ -36,7 +36,7 @@ _GONE = object()
 _LEAK = "SW101"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FindingEntry:
     """A finding, how often it was seen, and when, in seconds since the epoch."""
 
