@@ -36,12 +36,12 @@ from sessionwatch.route_totals import RouteTotals
 from sessionwatch.selection import Selection
 from sessionwatch.settings import Settings
 from sessionwatch.suspects import Suspects
-from sessionwatch.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from sessionwatch.records.incident import Incident
     from sessionwatch.rules.rule import Finding
     from sessionwatch.snapshot import Snapshot
+    from sessionwatch.watchdog import Watchdog
 
 _RETURNS_BEFORE_TIDYING = 64
 _IMPORTED_AT_START = (
@@ -520,7 +520,11 @@ class SessionWatch:
     def _make_watchdog(self) -> Watchdog | None:
         thresholds = (self.settings.idle_hold_seconds, self.settings.stream_hold_seconds)
         shortest = min((each for each in thresholds if each is not None), default=None)
-        return None if shortest is None else Watchdog(self.inspect_connections, shortest)
+        if shortest is None:
+            return None
+        from sessionwatch.watchdog import Watchdog
+
+        return Watchdog(self.inspect_connections, shortest)
 
     def _holds_to_inspect(self) -> Iterator[ConnectionHold]:
         """Return the connections that are out, but for those that no session and no owner has.

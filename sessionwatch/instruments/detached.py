@@ -25,8 +25,8 @@ _FIELDS_LOOKED_AT = 32
 _FRAMES_WALKED = 512
 _FRAMES_KEPT = 64
 _NAME = DetachedInstanceError.__name__
-_INSTANCE = re.compile(r"nstance <(\w+) at 0x")
-_ATTRIBUTE = re.compile(r"load operation of attribute '(\w+)'")
+_INSTANCE = r"nstance <(\w+) at 0x"
+_ATTRIBUTE = r"load operation of attribute '(\w+)'"
 
 
 @guarded
@@ -121,6 +121,6 @@ def _frames(traceback: TracebackType | None) -> Iterator[RawFrame]:
         traceback = traceback.tb_next
 
 
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
+def _first(pattern: str, text: str) -> str | None:
+    found = re.search(pattern, text)
     return found.group(1) if found is not None else None
