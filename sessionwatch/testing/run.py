@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from sessionwatch import rules
+from sessionwatch import rules, testing
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.rules.words import plural
-from sessionwatch.testing.handle import failure_text
 from sessionwatch.testing.options import ERROR, Options
 from sessionwatch.testing.suite import FIXTURE, TEST, Suite
 from sessionwatch.testing.summary import Summary, lines
@@ -101,7 +100,7 @@ class Run:
             item.user_properties.append((_VERDICT, verdict.to_dict()))
         if not failing or not self._fails or self._test_failed:
             return ""
-        return failure_text(failing, "leaks or loses work", owner)
+        return testing.handle.failure_text(failing, "leaks or loses work", owner)
 
     def _counts_elsewhere(self, owner: StandIn) -> dict[str, int]:
         """Return what the totals of this process, which are told at its end, do not have."""

@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sessionwatch import outlets
+from sessionwatch import outlets, testing
 from sessionwatch.ledger import FindingEntry
 from sessionwatch.records.counts import COUNT_NAMES, Counts
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.rules.words import at
-from sessionwatch.testing.handle import is_failure
 
 if TYPE_CHECKING:
     from sessionwatch.outlets.reportable import Reportable
@@ -67,7 +66,7 @@ def judge(
             findings.append(plain)
             if plain["fingerprint"] in known:
                 tolerated.append(plain["fingerprint"])
-            elif is_failure(finding):
+            elif testing.handle.is_failure(finding):
                 failing.append(finding)
     unused_allows = sorted(owner.permitted - owner.permitted_and_found)
     return Verdict(findings, tolerated, counts, held, unused_allows), failing
