@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,8 @@ def _nearest_pyproject() -> Path | None:
 
 
 def _table(path: Path) -> dict[str, Any]:
-    import tomllib
-
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = _parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"can't read {path}: {error}") from None
     tools = document.get("tool", {})
@@ -87,3 +86,11 @@ def _table(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise SettingsError(f"tool.sessionwatch is {table!r}; make it a table ({path})")
     return table
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse a file, which takes far longer than to read it, and which each test may ask for."""
+    import tomllib
+
+    return tomllib.loads(text)

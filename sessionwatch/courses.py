@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import TransactionRecord
-from sessionwatch.rules.rule import FindingKey
+
+if TYPE_CHECKING:
+    from sessionwatch.rules.rule import FindingKey
 
 EVENTFUL, ALL, OFF = "eventful", "all", "off"
 TIMELINES = (OFF, EVENTFUL, ALL)

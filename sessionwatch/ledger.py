@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sessionwatch.courses import Course, Courses
 from sessionwatch.kept_stacks import KeptStacks
@@ -12,9 +13,11 @@ from sessionwatch.pacing import paced
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import Owner, Pin
 from sessionwatch.records.session import SessionRecord, cut
-from sessionwatch.rules.rule import Finding, FindingKey
+from sessionwatch.route_totals import RouteTotals
 from sessionwatch.settings import Settings
-from sessionwatch.snapshot import RouteTotals
+
+if TYPE_CHECKING:
+    from sessionwatch.rules.rule import Finding, FindingKey
 
 OTHER_ROUTES = "(other)"
 BOUNDS = (
@@ -33,7 +36,7 @@ _GONE = object()
 _LEAK = "SW101"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FindingEntry:
     """A finding, how often it was seen, and when, in seconds since the epoch."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sessionwatch import rules
 from sessionwatch.courses import TIMELINES
@@ -22,8 +21,7 @@ class SettingsError(ValueError):
 _MOST_SECONDS = 1e9
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """The values that a setting takes; `check` returns the value or raises `SettingsError`."""
 
     check: Callable[[str, Any], Any]

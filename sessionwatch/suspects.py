@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from sessionwatch import rules
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.rules.rule import Finding
 from sessionwatch.settings import Settings
 
+if TYPE_CHECKING:
+    from sessionwatch.rules.rule import Finding
 
-@dataclass(slots=True)
-class _Suspect:
+
+class _Suspect(NamedTuple):
     finding: Finding
     last_used_ns: int
 

@@ -26,34 +26,30 @@ from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import FindingEntry, Ledger
 from sessionwatch.narrowing import Narrowing
-from sessionwatch.outlets.log import (
-    log_failure,
-    log_finding,
-    log_no_room,
-    log_resolution,
-    log_unknown_mark,
-    log_unused_ignores,
-)
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
-from sessionwatch.rules.rule import Finding
+from sessionwatch.route_totals import RouteTotals
 from sessionwatch.selection import Selection
 from sessionwatch.settings import Settings
-from sessionwatch.snapshot import Snapshot
 from sessionwatch.suspects import Suspects
-from sessionwatch.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from sessionwatch.records.incident import Incident
+    from sessionwatch.rules.rule import Finding
+    from sessionwatch.snapshot import Snapshot
+    from sessionwatch.watchdog import Watchdog
 
 _RETURNS_BEFORE_TIDYING = 64
 _IMPORTED_AT_START = (
+    "sessionwatch.records.incident",
     "sessionwatch.rules.catalog",
     "sessionwatch.open_sessions",
+    "sessionwatch.snapshot",
+    "sessionwatch.outlets.log",
     "sessionwatch.outlets.timeline",
 )
 """What judges and tells. A request would wait for it, and the interpreter's end for ever, where a
@@ -70,7 +66,7 @@ class SessionWatch:
     """
 
     imports_late = False
-    """Whether the rules are imported when one is needed, as in a test run without a watchdog."""
+    """Whether a module is imported when it is needed, as in a test run without a watchdog."""
 
     def __init__(
         self,
@@ -100,7 +96,8 @@ class SessionWatch:
         self._unused_ignores_told = self._no_room_told = False
         self._collected: deque[SessionRecord] = deque()
         self._returned: deque[ConnectionHold] = deque()
-        self._internal_errors: Counter[str] = Counter()
+        self.internal_errors: Counter[str] = Counter()
+        """How often each hook of ours has failed."""
         self._child_tasks = ChildTasks(
             self._child_task_done, self._look_again, self.settings.child_task_grace_seconds
         )
@@ -223,7 +220,9 @@ class SessionWatch:
         if not self._unused_ignores_told:
             self._unused_ignores_told = True
             with self._redacting():
-                log_unused_ignores(self._selection.where_to_remove())
+                unused = self._selection.where_to_remove()
+                if unused:
+                    outlets.log.log_unused_ignores(unused)
 
     def snapshot(self) -> Snapshot:
         """Return all that is known now."""
@@ -232,15 +231,13 @@ class SessionWatch:
 
     def _snapshot(self) -> Snapshot:
         from sessionwatch.open_sessions import OpenSessions  # with what tells of them
+        from sessionwatch.snapshot import Snapshot
 
         self._judge_collected()
         now_ns = self.clock()
         self._suspects.settle(now_ns)
-        live = [self.process_owner, *self._ledger.live_owners()]
-        sessions = [session for owner in live for session in list(owner.sessions)]
-        sessions += self._ledger.unsettled_sessions()
         # It looks which of them the garbage collector has taken, which the totals then count.
-        open_sessions = OpenSessions(sessions, now_ns, self.settings)
+        open_sessions = OpenSessions(self._sessions(), now_ns, self.settings)
         return Snapshot(
             routes=self._ledger.routes(now_ns, self.process_owner),
             open_sessions=open_sessions,
@@ -248,12 +245,25 @@ class SessionWatch:
             pools=[outlets.plain.plain_pool(pool, now_ns) for pool in pools_now()],
             settings=self.settings.to_dict(),
             internal_errors={
-                "count": self._internal_errors.total(),
-                "by_hook": dict(self._internal_errors),
+                "count": self.internal_errors.total(),
+                "by_hook": dict(self.internal_errors),
             },
             unused_ignores=self.unused_ignores(),
             dropped=self._ledger.dropped(),
         )
+
+    def _sessions(self) -> list[SessionRecord]:
+        """Return the sessions of all that are under way, and those that outlived their owner."""
+        owners = [self.process_owner, *self._ledger.live_owners()]
+        sessions = [session for owner in owners for session in list(owner.sessions)]
+        return sessions + self._ledger.unsettled_sessions()
+
+    def totals(self) -> RouteTotals:
+        """Return the sum over all routes, as a snapshot has it."""
+        self._judge_collected()
+        for session in self._sessions():
+            session.is_gone()  # which the totals then count
+        return RouteTotals.sum(self._ledger.routes(self.clock(), self.process_owner).values())
 
     def timeline(self, number: int) -> dict[str, Any] | None:
         """Return the course of the owner of that number, as far as it is known, as plain values.
@@ -368,7 +378,7 @@ class SessionWatch:
         """Say, once, that what stands on a session means nothing."""
         if not self._unknown_mark_seen:
             self._unknown_mark_seen = True
-            log_unknown_mark(mark)
+            outlets.log.log_unknown_mark(mark)
 
     def incident(self, incident: Incident) -> None:
         """Judge what has just happened."""
@@ -390,10 +400,10 @@ class SessionWatch:
         """
         if at_the_end():
             return
-        self._internal_errors[hook] += 1
-        if self._internal_errors[hook] == 1:
+        self.internal_errors[hook] += 1
+        if self.internal_errors[hook] == 1:
             with self._redacting():
-                log_failure(hook)
+                outlets.log.log_failure(hook)
 
     def _pass(self, owner: Owner) -> None:
         """Sum up an owner that no rule has anything to say about."""
@@ -510,7 +520,11 @@ class SessionWatch:
     def _make_watchdog(self) -> Watchdog | None:
         thresholds = (self.settings.idle_hold_seconds, self.settings.stream_hold_seconds)
         shortest = min((each for each in thresholds if each is not None), default=None)
-        return None if shortest is None else Watchdog(self.inspect_connections, shortest)
+        if shortest is None:
+            return None
+        from sessionwatch.watchdog import Watchdog
+
+        return Watchdog(self.inspect_connections, shortest)
 
     def _holds_to_inspect(self) -> Iterator[ConnectionHold]:
         """Return the connections that are out, but for those that no session and no owner has.
@@ -529,7 +543,7 @@ class SessionWatch:
     def _suspect_resolved(self, finding: Finding, how: str) -> None:
         self._ledger.note_resolution(finding.key, how)
         if self.settings.log_findings:
-            log_resolution(finding, how)
+            outlets.log.log_resolution(finding, how)
 
     def _report(self, findings: Iterable[Finding]) -> None:
         """Report what a rule finds; the rules are generators, which write their messages here."""
@@ -553,10 +567,10 @@ class SessionWatch:
 
     def _log(self, finding: Finding, entry: FindingEntry | None) -> None:
         if entry is not None:
-            log_finding(finding, entry.count)
+            outlets.log.log_finding(finding, entry.count)
         elif not self._no_room_told:
             self._no_room_told = True
-            log_no_room(self.settings.max_findings)
+            outlets.log.log_no_room(self.settings.max_findings)
 
     def _note_return(self, leaked: SessionRecord | ConnectionHold) -> None:
         """Note on the finding that what leaked has come back after all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import random
 from collections import Counter
@@ -265,3 +266,19 @@ def test_snapshot_is_a_copy(watch, make_session):
         session = make_session()
     assert before.to_dict() == plain
     session.close()
+
+
+def test_totals_alone_are_those_of_a_snapshot(watch, make_session):
+    kept = []
+    with watch.owner("job"):
+        for keeps in (True, False):
+            session = make_session()
+            session.execute(ONE)
+            if keeps:
+                kept.append(session)
+    del session
+    gc.collect()
+    totals = watch.totals()
+    assert totals.counts.collected == 1
+    assert totals.counts.opened == 2
+    assert totals.owners == watch.snapshot().totals.owners == 1

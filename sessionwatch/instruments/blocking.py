@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from asyncio.events import _get_running_loop
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import guarded
-from sessionwatch.records.incident import BlockedLoop
 from sessionwatch.records.owner import Owner
 
 NEVER_NS = 1 << 63
@@ -26,7 +26,7 @@ def worked_long(owner: Owner, blocked_ns: int, is_async: bool, checkout: bool) -
     if owner is recorder.process_owner and not recorder.active_owners():
         return
     at, _ = recorder.capture(sys._getframe(_CALLER))
-    recorder.incident(BlockedLoop(owner, at, blocked_ns, checkout))
+    recorder.incident(records.incident.BlockedLoop(owner, at, blocked_ns, checkout))
 
 
 _CALLER = 2

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy.orm.exc import DetachedInstanceError
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import guarded
 from sessionwatch.instruments.endpoints import Scope, endpoint_code
 from sessionwatch.records.code_origin import CodeOrigin, origin_of
-from sessionwatch.records.incident import DetachedAccess
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.stack import RawFrame, Stack
 
@@ -25,8 +25,8 @@ _FIELDS_LOOKED_AT = 32
 _FRAMES_WALKED = 512
 _FRAMES_KEPT = 64
 _NAME = DetachedInstanceError.__name__
-_INSTANCE = re.compile(r"nstance <(\w+) at 0x")
-_ATTRIBUTE = re.compile(r"load operation of attribute '(\w+)'")
+_INSTANCE = r"nstance <(\w+) at 0x"
+_ATTRIBUTE = r"load operation of attribute '(\w+)'"
 
 
 @guarded
@@ -45,7 +45,7 @@ def error_left(owner: Owner, error: BaseException, scope: Scope | None) -> None:
             return
         each.__dict__[_MARK] = weakref.ref(owner.recorder)
         owner.recorder.incident(
-            DetachedAccess(
+            records.incident.DetachedAccess(
                 owner,
                 _place(each, scope),
                 model=_first(_INSTANCE, text),
@@ -121,6 +121,6 @@ def _frames(traceback: TracebackType | None) -> Iterator[RawFrame]:
         traceback = traceback.tb_next
 
 
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
+def _first(pattern: str, text: str) -> str | None:
+    found = re.search(pattern, text)
     return found.group(1) if found is not None else None

@@ -14,10 +14,10 @@ from typing import Any
 
 from sqlalchemy.engine import Dialect, Engine
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import guarded, owner_now
 from sessionwatch.instruments.holds import display_url
 from sessionwatch.instruments.patches import Patch
-from sessionwatch.records.incident import EngineMade
 
 _known: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -41,7 +41,7 @@ def engine_made(engine: Engine) -> None:
     earlier = recorder.engines_made.get(url)
     if earlier is None:
         recorder.engine_url_seen(url, at)
-    recorder.incident(EngineMade(owner, at, display_url(engine.url), earlier))
+    recorder.incident(records.incident.EngineMade(owner, at, display_url(engine.url), earlier))
 
 
 def _wrap_engine_created(original: Any) -> Any:

@@ -6,9 +6,11 @@ import functools
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
 from sessionwatch.instruments.patches import Patch
+from sessionwatch.instruments.when_imported import WhenImported
 
 _across_greenlets: ContextVar[bool] = ContextVar("sessionwatch_handling", default=False)
 
@@ -18,17 +20,41 @@ def error_is_handled() -> bool:
     return sys.exception() is not None or _across_greenlets.get()
 
 
-@functools.cache
-def async_patches() -> tuple[Patch, ...]:
-    """Return what carries that over to where SQLAlchemy's asyncio runs SQL; needs greenlet.
+class AsyncPatches:
+    """What carries that over to where SQLAlchemy's asyncio runs SQL; needs greenlet.
 
     Each greenlet has an exception state of its own, and `AsyncSession.__aexit__` closes in a task
     of its own (sqlalchemy/ext/asyncio/session.py, 2.0 and 2.1).
     """
-    try:
-        from sqlalchemy.ext.asyncio import session
-    except ImportError:
-        return ()
+
+    def __init__(self) -> None:
+        self._import = WhenImported("sqlalchemy.ext.asyncio.session", self.apply)
+        self._applied: tuple[Patch, ...] = ()
+
+    def apply(self) -> None:
+        """Import what is to be patched, and patch it."""
+        try:
+            from sqlalchemy.ext.asyncio import session
+        except ImportError:
+            return
+        self._applied = _patches_of(session)
+        for patch in self._applied:
+            patch.apply()
+
+    def apply_when_imported(self) -> None:
+        """Patch it as soon as somebody imports it."""
+        self._import.wait()
+
+    def remove(self) -> None:
+        """Put back what was patched, and look out for the import no longer."""
+        self._import.stop()
+        for patch in reversed(self._applied):
+            patch.remove()
+        self._applied = ()
+
+
+@functools.cache
+def _patches_of(session: ModuleType) -> tuple[Patch, ...]:
     return (
         Patch(session, "greenlet_spawn", _wrap_spawn),
         Patch(session.AsyncSession, "__aexit__", _wrap_exit),

@@ -14,19 +14,12 @@ from sqlalchemy.exc import IllegalStateChangeError
 from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.orm.session import SessionTransactionState
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import current_owner, guarded, worker_now
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.session_record import record_of
 from sessionwatch.instruments.stacks import capture_application, walk
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.incident import (
-    EarlyBackground,
-    NestedCheckout,
-    Overlap,
-    Sharing,
-    UseAfterClose,
-    UseAfterFailure,
-)
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.session import SessionRecord
@@ -55,7 +48,7 @@ def used_by_another(session: SessionRecord, user: Owner | None) -> None:
     if other is None or other is user or session.sharing_seen is user or session.lent:
         return
     session.sharing_seen = user
-    user.recorder.incident(Sharing(user, _application_stack(), session, other))
+    user.recorder.incident(records.incident.Sharing(user, _application_stack(), session, other))
 
 
 def used_late(session: SessionRecord) -> None:
@@ -63,7 +56,9 @@ def used_late(session: SessionRecord) -> None:
     if not session.late_use_seen:
         session.late_use_seen = True
         owner = session.owner
-        owner.recorder.incident(UseAfterClose(owner, _application_stack(), session))
+        owner.recorder.incident(
+            records.incident.UseAfterClose(owner, _application_stack(), session)
+        )
 
 
 def reopened(session: SessionRecord) -> None:
@@ -95,7 +90,9 @@ def began_in_background(session: SessionRecord) -> None:
             and 0 < transaction.first_write_ns < owner.response_completed_ns
             and not transaction.ended_ns
         ):
-            owner.recorder.incident(EarlyBackground(owner, _application_stack(), session, other))
+            owner.recorder.incident(
+                records.incident.EarlyBackground(owner, _application_stack(), session, other)
+            )
             return
 
 
@@ -127,7 +124,9 @@ def checked_out_beside(pool: PoolRecord, owner: Owner, *, waiting: bool) -> None
     for held in list(pool.holds):
         if held.owner is owner and held.taken_in == worker:
             stack = _application_stack()
-            owner.recorder.incident(NestedCheckout(owner, stack, held, waiting=waiting))
+            owner.recorder.incident(
+                records.incident.NestedCheckout(owner, stack, held, waiting=waiting)
+            )
             return
 
 
@@ -135,7 +134,7 @@ def _note_overlap(session: SessionRecord) -> None:
     if not session.overlap_seen:
         session.overlap_seen = True
         owner = session.owner
-        owner.recorder.incident(Overlap(owner, _application_stack(), session))
+        owner.recorder.incident(records.incident.Overlap(owner, _application_stack(), session))
 
 
 @guarded
@@ -179,7 +178,9 @@ def _note_failed_use(session: SessionRecord, error: str | None = None) -> None:
     owner, transaction = session.owner, session.transaction
     if transaction is not None and transaction.error is not None:
         error = transaction.error
-    owner.recorder.incident(UseAfterFailure(owner, _application_stack(), session, error))
+    owner.recorder.incident(
+        records.incident.UseAfterFailure(owner, _application_stack(), session, error)
+    )
 
 
 def _application_stack() -> Stack:

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import Connection
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import guarded, owner_now, running_task
 from sessionwatch.instruments.holds import hold_of
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.instruments.statements import is_autocommit
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.incident import OutboundCall
 from sessionwatch.records.owner import Owner
 
 _Where = tuple[weakref.ref[Any] | None, int]
@@ -50,7 +50,7 @@ def call_goes_out(host: str | None, depth: int) -> None:
     hold = _open_transaction(owner)
     if hold is not None:
         at, _ = owner.recorder.capture(sys._getframe(depth))
-        owner.recorder.incident(OutboundCall(owner, at, host, hold))
+        owner.recorder.incident(records.incident.OutboundCall(owner, at, host, hold))
 
 
 def _open_transaction(owner: Owner) -> ConnectionHold | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import guarded
 from sessionwatch.instruments.holds import pool_records
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.records.incident import ConnectionsLeft
 from sessionwatch.records.stack import NO_STACK
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def shut_down(watch: SessionWatch, began_ns: int) -> None:
         left = [hold for hold in list(pool.holds) if _is_left(hold, watch, began_ns)]
         if left:
             at = left[0].opened_at or NO_STACK
-            watch.incident(ConnectionsLeft(watch.process_owner, at, pool, left))
+            watch.incident(records.incident.ConnectionsLeft(watch.process_owner, at, pool, left))
     watch.report_unused_ignores()
 
 

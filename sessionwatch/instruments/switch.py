@@ -22,7 +22,7 @@ from sessionwatch.instruments import (
     sessions,
     statements,
 )
-from sessionwatch.instruments.handling import async_patches
+from sessionwatch.instruments.handling import AsyncPatches
 from sessionwatch.instruments.patches import Patch
 from sessionwatch.records.recorder import Recorder
 
@@ -36,6 +36,7 @@ _PATCHES: tuple[Patch, ...] = (
     *misuse.PATCHES,
     *engines.PATCHES,
 )
+_async_patches = AsyncPatches()
 _LISTENERS = (*sessions.LISTENERS, *holds.LISTENERS)
 _lock = threading.Lock()
 
@@ -45,8 +46,12 @@ def turn_on(recorder: Recorder) -> None:
     with _lock:
         if attribution.add_recorder(recorder):
             session_record.sessions_have_none()
-            for patch in (*_PATCHES, *async_patches()):
+            for patch in _PATCHES:
                 patch.apply()
+            if recorder.imports_late:
+                _async_patches.apply_when_imported()
+            else:
+                _async_patches.apply()
             for target, name, hook in _LISTENERS:
                 if not event.contains(target, name, hook):
                     event.listen(target, name, hook)
@@ -60,7 +65,8 @@ def turn_off(recorder: Recorder) -> None:
         if recorder.watches_outbound:
             _outbound().turn_off()
         if attribution.remove_recorder(recorder):
-            for patch in reversed((*_PATCHES, *async_patches())):
+            _async_patches.remove()
+            for patch in reversed(_PATCHES):
                 patch.remove()
             holds.forget_pools()
 

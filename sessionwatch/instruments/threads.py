@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from anyio import to_thread
 
+from sessionwatch import records
 from sessionwatch.instruments.attribution import guarded
-from sessionwatch.records.incident import CheckoutWaited
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.stack import NO_STACK
@@ -21,4 +21,4 @@ def checkout_waited(owner: Owner, pool: PoolRecord) -> None:
     owner.waited_for = None
     threads = to_thread.current_default_thread_limiter().total_tokens
     process_owner = owner.recorder.process_owner
-    owner.recorder.incident(CheckoutWaited(process_owner, NO_STACK, pool, threads))
+    owner.recorder.incident(records.incident.CheckoutWaited(process_owner, NO_STACK, pool, threads))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from sessionwatch.submodules import imported_on_demand
 
 if TYPE_CHECKING:
+    from sessionwatch.outlets import log as log
     from sessionwatch.outlets import plain as plain
+    from sessionwatch.outlets import reportable as reportable
     from sessionwatch.outlets import timeline as timeline
 
 __getattr__ = imported_on_demand(__name__)

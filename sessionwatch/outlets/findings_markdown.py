@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sessionwatch.outlets.report_markdown import row, text
 from sessionwatch.outlets.reportable import Reportable
-from sessionwatch.rules.rule import plural
+from sessionwatch.rules.words import plural
 
 _MOST_ROWS = 50
 

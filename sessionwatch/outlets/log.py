@@ -10,7 +10,8 @@ from types import TracebackType
 
 from sessionwatch.records.mark import MARKS
 from sessionwatch.records.redaction import PATHS, STACKS, is_redacted
-from sessionwatch.rules.rule import Finding, Severity, at
+from sessionwatch.rules.rule import Finding, Severity
+from sessionwatch.rules.words import at
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -84,9 +85,8 @@ def _error_without_values() -> _ExceptionInfo | None:
 
 def log_unused_ignores(entries: Mapping[str, Sequence[str]]) -> None:
     """Log in one line the ignore entries that matched nothing, by the place where they stand."""
-    if entries:
-        places = "; ".join(f"{', '.join(each)} from {place}" for place, each in entries.items())
-        _log(logging.WARNING, f"these ignores matched no finding: remove {places}")
+    places = "; ".join(f"{', '.join(each)} from {place}" for place, each in entries.items())
+    _log(logging.WARNING, f"these ignores matched no finding: remove {places}")
 
 
 def _log(level: int, text: str, error: _ExceptionInfo | None = None) -> None:

@@ -24,8 +24,9 @@ class CodeOrigin(enum.Enum):
 _MACHINERY_PACKAGES = ("sqlalchemy", "sqlmodel", "greenlet", "starlette", "fastapi", "anyio")
 _EVENT_LOOPS = ("asyncio", "concurrent", "threading.py")
 _LIBRARY_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+_PATHS = sysconfig.get_paths()
 _STANDARD_LIBRARY = tuple(
-    os.path.normcase(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")
+    os.path.normcase(_PATHS[name]) + os.sep for name in ("stdlib", "platstdlib")
 )
 _TYPED_IN = ("<stdin>", "<ipython-", "<python-input-")
 _OURSELVES = str(Path(__file__).resolve().parent.parent) + os.sep

@@ -41,6 +41,8 @@ class Recorder(Protocol):
     """Whether HTTP requests in transactions are told of."""
     engines_made: dict[str, Stack]
     """Where requests created the first engine of each URL."""
+    imports_late: bool
+    """Whether a module is imported when it is needed, rather than when it is started."""
     many_sessions: int
     """How many sessions an owner may have until `crowded` is to be called for each more."""
     most_transactions: int

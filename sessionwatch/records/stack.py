@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
+from typing import NamedTuple
 
 from sessionwatch.records.code_origin import CodeOrigin, origin_of
 from sessionwatch.records.redaction import shown_path
@@ -15,8 +15,7 @@ RawFrame = tuple[CodeType, int]
 """A code object and the offset of the instruction that it was at, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One place in a source file."""
 
     file: str

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sessionwatch.rules import catalog as catalog
     from sessionwatch.rules import codes as codes
     from sessionwatch.rules import lookup as lookup
+    from sessionwatch.rules import rule as rule
     from sessionwatch.rules import sw101 as sw101
     from sessionwatch.rules import sw102 as sw102
     from sessionwatch.rules import sw103 as sw103

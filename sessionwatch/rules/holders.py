@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sessionwatch.records.connection import ConnectionHold
-from sessionwatch.rules.rule import at
+from sessionwatch.rules.words import at
 
 Holders = Counter[tuple[str, str]]
 """How many connections are held in each state by each holder."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sessionwatch.records.mark import LONG_LIVED
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at, plural
 
 _BROKEN = """\
 def get_db():

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sessionwatch.records.incident import ConnectionsLeft
 from sessionwatch.records.redaction import shown_url
 from sessionwatch.rules.holders import count_holders, plain_holders
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import plural
 
 _BROKEN = """\
 from contextlib import asynccontextmanager

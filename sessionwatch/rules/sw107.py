@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from sessionwatch.records.mark import LONG_LIVED
 from sessionwatch.records.owner import Owner
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at
 
 _BROKEN = """\
 def get_db():

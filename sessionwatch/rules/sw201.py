@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sessionwatch.records.owner import Owner
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at, plural
 
 _BROKEN = """\
 @app.post("/orders")

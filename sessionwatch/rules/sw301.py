@@ -8,7 +8,8 @@ from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.transaction import TransactionRecord
 from sessionwatch.rules import sw206
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at, plural
 
 _BROKEN = """\
 def get_db():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sessionwatch.records.incident import EarlyBackground
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at, plural
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at, plural
 
 _BROKEN = """\
 def get_db():

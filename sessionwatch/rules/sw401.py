@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sessionwatch.records.incident import Overlap
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at
 
 _BROKEN = """\
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import Owner
 from sessionwatch.records.session import SessionRecord
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at
 
 _BROKEN = """\
 async def main():

@@ -9,7 +9,8 @@ from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.stack import Stack
 from sessionwatch.rules.holders import Holders, count_holders, plain_holders
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import plural
 
 _BROKEN = """\
 @app.get("/report")

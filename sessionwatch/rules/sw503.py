@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from sessionwatch.records.incident import EngineMade
 from sessionwatch.records.redaction import shown_url
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, at
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import at
 
 _BROKEN = """\
 def count_items():

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from sessionwatch.records.incident import CheckoutWaited
 from sessionwatch.records.redaction import shown_url
-from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity, plural
+from sessionwatch.rules.rule import Evidence, Finding, Rule, Severity
+from sessionwatch.rules.words import plural
 
 _BROKEN = """\
 from fastapi.concurrency import run_in_threadpool

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+from typing import TYPE_CHECKING
 
-from sessionwatch import rules
-from sessionwatch.outlets.log import finding_text
+from sessionwatch import outlets, rules
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.counts import Counts
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.rules.rule import Finding, Severity
 from sessionwatch.testing.errors import LeakError
+
+if TYPE_CHECKING:
+    from sessionwatch.rules.rule import Finding
 
 
 class TestHandle:
@@ -62,7 +64,7 @@ class TestHandle:
 
 def is_failure(finding: Finding) -> bool:
     """Whether a finding makes a test fail: warnings and what is merely told do not."""
-    return finding.severity is Severity.ERROR
+    return finding.severity is rules.rule.Severity.ERROR
 
 
 def raise_for(findings: list[Finding], verdict: str, owner: StandIn) -> None:
@@ -76,5 +78,5 @@ def failure_text(findings: list[Finding], verdict: str, owner: StandIn) -> str:
     """Return the texts of findings below a line that says how many there are, and whose."""
     number = "one finding" if len(findings) == 1 else f"{len(findings)} findings"
     with redacting(owner.recorder.redact):
-        texts = [finding_text(finding) for finding in findings]
+        texts = [outlets.log.finding_text(finding) for finding in findings]
     return "\n".join([f"sessionwatch: {owner.name} {verdict}: {number}", *texts])

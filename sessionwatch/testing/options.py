@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sessionwatch.configuration import tool_settings
 from sessionwatch.selection import codes_asked
@@ -14,8 +13,7 @@ from sessionwatch.testing.suite import suite_settings
 OFF, WARN, ERROR = LEVELS
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """The command line goes before pytest's file, and that before ours and the environment."""
 
     level: str

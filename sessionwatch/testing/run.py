@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from sessionwatch import rules
+from sessionwatch import rules, testing
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.rules.rule import plural
-from sessionwatch.testing.handle import failure_text
+from sessionwatch.rules.words import plural
 from sessionwatch.testing.options import ERROR, Options
 from sessionwatch.testing.suite import FIXTURE, TEST, Suite
 from sessionwatch.testing.summary import Summary, lines
@@ -101,7 +100,7 @@ class Run:
             item.user_properties.append((_VERDICT, verdict.to_dict()))
         if not failing or not self._fails or self._test_failed:
             return ""
-        return failure_text(failing, "leaks or loses work", owner)
+        return testing.handle.failure_text(failing, "leaks or loses work", owner)
 
     def _counts_elsewhere(self, owner: StandIn) -> dict[str, int]:
         """Return what the totals of this process, which are told at its end, do not have."""
@@ -151,7 +150,7 @@ class Run:
         self._suite.stop()
         run = self._suite.run
         run.ended_ns = run.ended_ns or self._suite.watch.clock()
-        self._add(run, **counted(self._suite.watch.snapshot().totals.counts))
+        self._add(run, **counted(self._suite.watch.totals().counts))
         if self._is_worker:
             self._config.workeroutput[_VERDICT] = self._sent()  # type: ignore[attr-defined]
             return
@@ -202,7 +201,7 @@ class Run:
 
     def _of_watch(self) -> Iterator[str]:
         watch = self._suite.watch
-        errors = watch.snapshot().internal_errors["count"]
+        errors = watch.internal_errors.total()
         if errors:
             yield f"sessionwatch itself failed {errors} times; please report this"
         if self._summary.fails_run and self._fails:

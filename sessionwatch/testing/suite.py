@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.instruments.attribution import stand_in, step_down
+from sessionwatch.instruments.when_imported import WhenImported
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.settings import Settings
-from sessionwatch.testing.when_imported import WhenImported
 from sessionwatch.watch import SessionWatch
 
 if TYPE_CHECKING:

@@ -3,44 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from sessionwatch.outlets.reportable import Reportable, worst_first
+from sessionwatch import outlets
 from sessionwatch.testing.verdict import Holders, Verdict, longest
+
+if TYPE_CHECKING:
+    from sessionwatch.outlets.reportable import Reportable
 
 _MOST_TESTS = 5
 
 
-@dataclass(slots=True)
 class Summary:
     """All verdicts of a run, from whichever process they came."""
 
-    findings: list[Reportable] = field(default_factory=list)
-    """Those that the baseline does not know, each once with how often it was seen."""
-    known: dict[str, Reportable] = field(default_factory=dict)
-    """All, by fingerprint."""
-    tolerated: set[str] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=Counter)
-    holders: Holders = field(default_factory=list)
-    unused_allows: dict[str, list[str]] = field(default_factory=dict)
-    """Codes by the test whose mark allows them."""
-    tests: set[str] = field(default_factory=set)
-    """The tests that ran to their end."""
-    fails_run: bool = False
-    """Whether something was found that fails the run and no test."""
+    def __init__(self) -> None:
+        self.findings: list[Reportable] = []
+        """Those that the baseline does not know, each once with how often it was seen."""
+        self.known: dict[str, Reportable] = {}
+        """All, by fingerprint."""
+        self.tolerated: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        self.holders: Holders = []
+        self.unused_allows: dict[str, Sequence[str]] = {}
+        """Codes by the test whose mark allows them."""
+        self.tests: set[str] = set()
+        """The tests that ran to their end."""
+        self.fails_run = False
+        """Whether something was found that fails the run and no test."""
 
     def add(self, verdict: Verdict, test: str) -> None:
         """Take a verdict; `test` is empty for a fixture of many tests, or none at all."""
         if verdict.counts:
             self.counts.update(verdict.counts)
         if verdict.holders:
-            self.holders = longest(self.holders + verdict.holders)
+            self.holders = longest([*self.holders, *verdict.holders])
         self.tolerated.update(verdict.tolerated)
         if verdict.unused_allows:
             self.unused_allows[test] = verdict.unused_allows
         for plain in verdict.findings:
-            finding = Reportable.from_dict(plain)
+            finding = outlets.reportable.Reportable.from_dict(plain)
             self.known.setdefault(plain["fingerprint"], finding)
             if plain["fingerprint"] not in verdict.tolerated:
                 self.findings.append(finding)
@@ -54,8 +57,9 @@ class Summary:
 def lines(summary: Summary, *, stacks: bool) -> Iterator[str]:
     """Yield the summary line by line: findings by code and place, numbers, slowest holders."""
     groups: dict[tuple[str, str], list[Reportable]] = {}
-    for finding in worst_first(summary.findings):
-        groups.setdefault((finding.code, finding.place), []).append(finding)
+    if summary.findings:
+        for finding in outlets.reportable.worst_first(summary.findings):
+            groups.setdefault((finding.code, finding.place), []).append(finding)
     for findings in groups.values():
         yield from _group(findings, stacks)
     yield _numbers(summary.counts)

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from sessionwatch import outlets
+from sessionwatch import outlets, testing
 from sessionwatch.ledger import FindingEntry
-from sessionwatch.outlets.reportable import Reportable
 from sessionwatch.records.counts import COUNT_NAMES, Counts
 from sessionwatch.records.redaction import redacting
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.rules.rule import Finding, at
-from sessionwatch.testing.handle import is_failure
+from sessionwatch.rules.words import at
+
+if TYPE_CHECKING:
+    from sessionwatch.outlets.reportable import Reportable
+    from sessionwatch.rules.rule import Finding
 
 _MOST_HOLDERS = 3
-Holders = list[tuple[float, str]]
-"""Who held connections longest: seconds, and whose and where; the longest comes first."""
+Holder = tuple[float, str]
+"""How many seconds it held connections, and whose and where it was opened."""
+Holders = list[Holder]
+"""Who held connections longest; the longest comes first."""
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The findings of a test or fixture, those tolerated among them, and its numbers."""
 
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    findings: Sequence[dict[str, Any]] = ()
     """Each as `Reportable.to_dict` gives it."""
-    tolerated: list[str] = field(default_factory=list)
+    tolerated: Sequence[str] = ()
     """The fingerprints of those that the baseline knows."""
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] | None = None
     """What is not zero, and is not in the totals of a process that tells them at its end."""
-    holders: Holders = field(default_factory=list)
-    unused_allows: list[str] = field(default_factory=list)
+    holders: Sequence[Holder] = ()
+    unused_allows: Sequence[str] = ()
     """Codes that its mark allows and that were not found."""
 
     @classmethod
@@ -42,7 +44,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as values that JSON and `marshal` know."""
-        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+        return {name: value for name, value in self._asdict().items() if value}
 
 
 def judge(
@@ -57,18 +59,17 @@ def judge(
     held = _holders(owner, holders)
     if not (held or counts or owner.findings or owner.permitted):
         return None, []
-    verdict = Verdict(counts=counts, holders=held)
-    verdict.unused_allows = sorted(owner.permitted - owner.permitted_and_found)
-    failing = []
+    findings, tolerated, failing = [], [], []
     with redacting(owner.recorder.redact) if owner.findings else nullcontext():
         for finding in owner.findings:
             plain = _reportable(finding, test).to_dict()
-            verdict.findings.append(plain)
+            findings.append(plain)
             if plain["fingerprint"] in known:
-                verdict.tolerated.append(plain["fingerprint"])
-            elif is_failure(finding):
+                tolerated.append(plain["fingerprint"])
+            elif testing.handle.is_failure(finding):
                 failing.append(finding)
-    return verdict, failing
+    unused_allows = sorted(owner.permitted - owner.permitted_and_found)
+    return Verdict(findings, tolerated, counts, held, unused_allows), failing
 
 
 def counted(counts: Counts) -> dict[str, int]:
@@ -79,7 +80,7 @@ def counted(counts: Counts) -> dict[str, int]:
 
 def _reportable(finding: Finding, test: str) -> Reportable:
     parent = finding.owner.parent
-    return Reportable.from_finding(
+    return outlets.reportable.Reportable.from_finding(
         outlets.plain.plain_finding(FindingEntry(finding, 1, 0.0, 0.0)),
         test=test or (parent.name if parent is not None else ""),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 WITHOUT_FASTAPI = """
 import sys
 import pytest
@@ -19,8 +21,11 @@ def test_select(number):
 
 def test_what_was_imported():
     ours = [name for name in sys.modules if name.startswith("sessionwatch.rules.")]
-    assert ours == ["sessionwatch.rules.rule"]
-    for name in ("starlette", "fastapi", "anyio", "click", "rich", "httpx", "tomllib"):
+    assert ours == ["sessionwatch.rules.words"]
+    for name in ("records.incident", "snapshot", "open_sessions", "outlets.log", "outlets.plain"):
+        assert f"sessionwatch.{name}" not in sys.modules, name
+    unneeded = ("starlette", "fastapi", "anyio", "click", "rich", "httpx", "tomllib")
+    for name in (*unneeded, "sqlalchemy.ext.asyncio"):
         assert name not in sys.modules, name
 """
 
@@ -62,6 +67,60 @@ def test_an_application_that_a_test_imports_is_watched_from_its_first_request(sh
         "test_late.py::test_imports_and_asks",
     ]
     assert outcome.text.count("SW202 partial commit: POST /half/{name}") == 2
+
+
+LATE_ASYNCIO = """
+import sys
+import pytest
+
+class OutOfStock(Exception):
+    pass
+
+def test_work_given_up_for_an_error():
+    assert "sqlalchemy.ext.asyncio" not in sys.modules
+    import warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fastapi.testclient import TestClient
+    from fastapi import FastAPI
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+    app = FastAPI()
+    engine = create_async_engine("sqlite+aiosqlite:///shop.db")
+
+    @app.post("/orders")
+    async def order(closes_itself: bool):
+        session = AsyncSession(engine)
+        try:
+            if closes_itself:
+                await give_up(session, closes_itself)
+            async with session:
+                await give_up(session, closes_itself)
+        except OutOfStock:
+            return False
+
+    async def give_up(session, closes_itself):
+        try:
+            await session.execute(text("CREATE TABLE IF NOT EXISTS item (name TEXT)"))
+            await session.execute(text("INSERT INTO item VALUES ('lamp')"))
+            raise OutOfStock
+        finally:
+            if closes_itself:
+                await session.close()
+
+    client = TestClient(app)
+    for closes_itself in (True, False):
+        answer = client.post("/orders", params={"closes_itself": closes_itself})
+        assert answer.json() is False
+"""
+
+
+def test_asyncio_that_a_test_imports_is_watched_as_if_it_had_been_there(shop, pytester):
+    pytest.importorskip("aiosqlite")
+    pytester.makepyfile(test_late_asyncio=LATE_ASYNCIO)
+    outcome = shop(None, apart=True)
+    assert outcome.counts == {"passed": 1}
 
 
 def test_verdicts_are_no_properties_of_junit_xml(shop, pytester):

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from sessionwatch.testing.when_imported import WhenImported
+from sessionwatch.instruments.when_imported import WhenImported
 
 
 @pytest.fixture
