@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from sessionwatch.records.one_leak import codes_by_chance
+
 _YOURS = "yours"
-_SAME_LEAK = {"SW103": "SW101"}
-"""Whether the garbage collector takes a leaked session before its owner is judged is chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Reportable:
     def identity(self) -> tuple[str, ...]:
         """What tells this finding from others."""
         file = Path(self.file).as_posix() if self.file else ""
-        code = _SAME_LEAK.get(self.code, self.code)
+        code = min(codes_by_chance(self.code))
         return code, self.test, self.owner, file, self.function, self.source
 
     @property
