@@ -250,6 +250,15 @@ def test_baseline_that_is_none(shop, pytester):
     assert "can't read the baseline known.json (JSONDecodeError): make it anew" in outcome
 
 
+def test_report_is_no_baseline(shop):
+    shop(LEAKS, "--sessionwatch-report=leaks.json")
+    outcome = shop(LEAKS, "--sessionwatch-baseline=leaks.json")
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in outcome.text.splitlines() if "sessionwatch: " in line]
+    assert "leaks.json is no baseline (a report, perhaps): name another file" in line
+    assert line.endswith("make it with --sessionwatch-write-baseline")
+
+
 def test_reports(shop, pytester):
     for name in ("leaks.json", "leaks.sarif", "leaks.xml", "leaks.md"):
         assert shop(LEAKS, f"--sessionwatch-report={name}").status == 1
