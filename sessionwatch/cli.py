@@ -93,7 +93,7 @@ def compare(
     fail_on: tuple[str, ...],
     as_json: bool,
     as_markdown: bool,
-    report: str | None,
+    reports: tuple[str, ...],
     html_file: str | None,
 ) -> None:
     """Run every classic get_db on a real server, and check each verdict against the database.
@@ -109,8 +109,7 @@ def compare(
             _print_list(is_async)
             return
         conditions = cli_conditions.checked(fail_on)
-        if report is not None:
-            cli_report.check(report)
+        cli_report.check(reports)
         if as_json and as_markdown:
             raise LabError("--json and --markdown are two ways to print the report: give one")
         if html_file is not None:
@@ -136,10 +135,10 @@ def compare(
         sys.exit(_INTERRUPTED)
     if html_file is not None:
         _write_html(measured, html_file)
-    if report is not None:
+    if reports:
         from sessionwatch.outlets.reportable import of_variants
 
-        cli_report.write(of_variants(measured["variants"]), report)
+        cli_report.write(of_variants(measured["variants"]), reports)
     _print_report(measured, as_json, as_markdown)
     sys.exit(measured["exit_status"])
 

@@ -40,7 +40,7 @@ def lint(
     exclude: tuple[str, ...],
     fastapi: str | None,
     form: str,
-    report: str | None,
+    reports: tuple[str, ...],
     shows_diff: bool,
     fixes: bool,
 ) -> None:
@@ -60,8 +60,7 @@ def lint(
     click.get_current_context().call_on_close(gc.enable)
     if shows_diff and fixes:
         fail("--diff shows the changes and --fix makes them: give one")
-    if report is not None:
-        cli_report.check(report)
+    cli_report.check(reports)
     try:
         selection = Selection(Settings.load(**codes_asked(select=select, ignore=ignore)))
         try:
@@ -82,8 +81,7 @@ def lint(
         _fix(result, version, applies=fixes)
     else:
         _print(result, form)
-    if report is not None:
-        cli_report.write((each.reportable() for each in result.findings), report)
+    cli_report.write((each.reportable() for each in result.findings), reports)
     sys.exit(_FOUND if result.findings or result.unreadable else _DONE)
 
 

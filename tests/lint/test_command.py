@@ -93,6 +93,18 @@ def test_reports(command):
     assert "| SW601 yield-without-finally (error) | shop/db.py:6 |" in Path("out.md").read_text()
 
 
+def test_several_reports_at_once(command):
+    status, out, _ = command(
+        ".", "--report", "a.sarif", "--report", "b.md", "--report", "github", "--format", "json"
+    )
+    assert status == 1
+    assert json.loads(Path("a.sarif").read_text())["runs"][0]["results"]
+    assert "SW601" in Path("b.md").read_text()
+    assert "::error title=SW601" in out
+    assert command(".", "--report", "c.md", "--report", "c.txt")[0] == 2
+    assert not Path("c.md").exists()
+
+
 def test_settings(command):
     Path("pyproject.toml").write_text('[tool.sessionwatch]\nignore = ["SW601"]\n')
     assert command(".")[0] == 0
