@@ -62,7 +62,9 @@ def lint(
         fail("--diff shows the changes and --fix makes them: give one")
     cli_report.check(reports)
     try:
-        selection = Selection(Settings.load(**codes_asked(select=select, ignore=ignore)))
+        asked = codes_asked("select", select, "option --select")
+        asked += codes_asked("ignore", ignore, "option --ignore")
+        selection = Selection(Settings.load_with(asked))
         try:
             version = parse_version(fastapi) if fastapi else installed_fastapi()
         except ValueError:

@@ -116,13 +116,12 @@ def _import_as_it_is() -> None:
 def _may_be_asked_for(config: pytest.Config) -> bool:
     """Whether it is worth to look into files, for which nearly everything has to be imported."""
     import os
-    from pathlib import Path
 
     asked = config.getoption("sessionwatch") or config.getini("sessionwatch")
     if asked or "SESSIONWATCH_PYTEST" in os.environ:
         return True
-    here = Path.cwd()
-    return any(_names_us(folder / "pyproject.toml") for folder in (here, *here.parents))
+    root = config.rootpath
+    return any(_names_us(folder / "pyproject.toml") for folder in (root, *root.parents))
 
 
 def _names_us(file: Any) -> bool:
@@ -147,7 +146,7 @@ def sessionwatch(request: pytest.FixtureRequest) -> Iterator[TestHandle]:
         handle = request.node.stash[_handles] = TestHandle(run.owner)
         yield handle
         return
-    suite = Suite(suite_settings())
+    suite = Suite(suite_settings(folder=request.config.rootpath))
     suite.start()
     owner = suite.begin(TEST, request.node.nodeid)
     try:

@@ -124,6 +124,8 @@ def test_settings(command):
         (("a" * 5000,), "name files or folders"),
         ((os.devnull,), f"there is no {os.devnull}: name files or folders"),
         ((".", "--select", "SW6000"), "unknown code 'SW6000'"),
+        ((".", "--select", "SW6000"), "(option --select)"),
+        ((".", "--ignore", "SW601,SW6000"), "(option --ignore)"),
         ((".", "--fastapi", "new"), "'new' is no version: write one such as 0.121"),
         ((".", "--report", "out.txt"), "neither 'github' nor a file in .json, .sarif"),
     ],

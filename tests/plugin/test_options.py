@@ -30,6 +30,21 @@ def test_asked_for_in_a_file(shop, pytester, monkeypatch, place):
     assert "SW101" not in off
 
 
+def test_asked_for_in_the_project_of_the_tests_from_elsewhere(shop, pytester, monkeypatch):
+    """With its other settings, and paths that are relative to its file."""
+    pytester.makepyprojecttoml(
+        '[tool.sessionwatch]\npytest = "error"\nreport = "leaks.json"\nignore = ["SW103"]\n'
+    )
+    elsewhere = pytester.mkdir("elsewhere")
+    (elsewhere / "pyproject.toml").write_text('[tool.sessionwatch]\nignore = ["SW1"]\n')
+    monkeypatch.chdir(elsewhere)
+    outcome = shop(LEAKS, str(pytester.path / "test_shop.py"), asked="")
+    assert outcome.counts == {"passed": 2, "error": 1}
+    (finding,) = json.loads((pytester.path / "leaks.json").read_text())["findings"]
+    assert finding["code"] == "SW101"
+    assert list(elsewhere.iterdir()) == [elsewhere / "pyproject.toml"]
+
+
 def test_path_may_follow_the_option(shop):
     assert shop(LEAKS, "test_shop.py").leaking == ["test_shop.py::test_leak"]
 
@@ -47,6 +62,11 @@ def test_select_and_ignore(shop, pytester):
     ("options", "told"),
     [
         (("--sessionwatch-select=SW999",), "unknown code 'SW999'"),
+        (("--sessionwatch-select=SW999",), "(option --sessionwatch-select)"),
+        (
+            ("--sessionwatch", "-o", "sessionwatch_ignore=SW999"),
+            "(sessionwatch_ignore in pytest's own file)",
+        ),
         (("--sessionwatch-report=leaks.txt",), "neither 'github' nor a file in .json, .sarif"),
         (("--sessionwatch-report=nowhere/leaks.json",), "name a file in a folder that is there"),
         (("--sessionwatch-baseline=none.json",), "make it with --sessionwatch-write-baseline"),
