@@ -45,7 +45,7 @@ class StandIn(Owner):
         self.findings: list[Any] = []
         """What was found of it and its children, and is not permitted."""
         self.permitted: frozenset[str] = frozenset()
-        """The codes of what may be found of it and its children."""
+        """The codes of what may be found of it and its children, or what they begin with."""
         self.permitted_and_found: set[str] = set()
 
     def stands_for(self, recorder: Recorder) -> bool:
@@ -85,7 +85,10 @@ class StandIn(Owner):
 
     def permits(self, code: str) -> frozenset[str]:
         """Return by which of the permitted codes a finding of this code may be, none by default."""
-        return self.permitted & codes_by_chance(code)
+        codes = codes_by_chance(code)
+        return frozenset(
+            entry for entry in self.permitted if any(each.startswith(entry) for each in codes)
+        )
 
     def used_sessions(self) -> list[SessionRecord]:
         """Return every session that was opened inside so far."""

@@ -117,7 +117,7 @@ def open_one():
 """
 
 
-@pytest.mark.parametrize("codes", [["SW101"], ["SW103"], ["SW101", "SW103"]])
+@pytest.mark.parametrize("codes", [["SW101"], ["SW103"], ["SW101", "SW103"], ["SW1"]])
 def test_mark_is_about_the_leak_whenever_the_collector_comes(shop, monkeypatch, codes):
     source = (
         f"{SOMETIMES_KEPT}\n@pytest.mark.sessionwatch(allow={codes})\ndef test_leak(): open_one()\n"
@@ -153,6 +153,10 @@ def test_meant():
 def test_not_needed():
     pass
 
+@pytest.mark.sessionwatch(allow=["SW1", "SW5"])
+def test_meant_by_the_beginning_of_codes():
+    open_and_keep()
+
 @pytest.mark.sessionwatch(allow=["SW999"])
 def test_wrong_code():
     pass
@@ -161,8 +165,9 @@ def test_wrong_code():
 def test_wrong_call():
     pass
 """)
-    assert outcome.counts == {"passed": 2, "error": 2}
+    assert outcome.counts == {"passed": 3, "error": 2}
     assert "allowed and not found: SW101 in test_shop.py::test_not_needed" in outcome
+    assert "found: SW5 in test_shop.py::test_meant_by_the_beginning_of_codes" in outcome
     assert "test_wrong_code: there is no finding 'SW999'; did you mean 'SW" in outcome
     assert "write @pytest.mark.sessionwatch(allow=['SW101'])" in outcome
 
