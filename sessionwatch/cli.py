@@ -247,18 +247,18 @@ main.add_command(cli_live.top)
 
 
 @main.command()
-@click.argument("rule", required=False, metavar="[CODE|NAME]")
+@click.argument("rule", required=False, metavar="[CODE|NAME|FAMILY]")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def explain(rule: str | None, as_json: bool) -> None:
-    """Explain a finding such as SW301 or commit-after-response, or list them all.
+    """Explain a finding such as SW301 or commit-after-response, list those of SW3, or all.
 
     Exit status: 0 done, 2 unknown code or name.
     """
     from sessionwatch.outlets import terminal_explain as outlet
-    from sessionwatch.rules.lookup import all_rules, find_rule
+    from sessionwatch.rules.lookup import all_rules, family, find_rule
 
-    if rule is None:
-        rules = list(all_rules().values())
+    rules = list(all_rules().values()) if rule is None else family(rule)
+    if rule is None or rules:
         if as_json:
             click.echo(json.dumps([outlet.plain_summary(each) for each in rules], indent=2))
         else:

@@ -77,7 +77,7 @@ def _judge(
     result.findings.sort(key=lambda each: (each.module.path, each.line, each.rule.code))
     for comments in ignores.values():
         for comment in comments:
-            unused = comment.unused(looked_for) + comment.unknown(frozenset(LINT_RULES))
+            unused = comment.unused(LINT_RULES, looked_for)
             if unused:
                 result.unused.append((comment, unused))
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sessionwatch.lint.catalog import LINT_CATALOG
 from sessionwatch.lint.check import Result
 
 
@@ -17,8 +18,14 @@ def lint_lines(result: Result) -> Iterator[str]:
     for path, reason in result.unreadable:
         yield f"{path}: {reason}"
     for comment, codes in result.unused:
-        yield f"{comment.module.path}:{comment.line}: nothing here to ignore: {', '.join(codes)}"
+        told = ", ".join(map(_unused, codes))
+        yield f"{comment.module.path}:{comment.line}: nothing here to ignore: {told}"
     yield _total(result)
+
+
+def _unused(code: str) -> str:
+    exists = any(known.startswith(code) for known in LINT_CATALOG)
+    return (code or "any") if exists else f"{code} (lint has no such code)"
 
 
 def _total(result: Result) -> str:

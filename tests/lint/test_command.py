@@ -61,6 +61,17 @@ def test_clean(command):
     assert command("clean.py") == (0, "no findings in 1 file\n", "")
 
 
+def test_comments_that_ignore_nothing(command):
+    Path("clean.py").write_text(
+        "X = 1  # sessionwatch: ignore[SW606, SW999]\nY = 2  # sessionwatch: ignore\n"
+    )
+    assert command("clean.py")[1].splitlines() == [
+        "clean.py:1: nothing here to ignore: SW606, SW999 (lint has no such code)",
+        "clean.py:2: nothing here to ignore: any",
+        "no findings in 1 file",
+    ]
+
+
 def test_formats(command):
     _, out, _ = command("--format", "json", "shop")
     (finding,) = json.loads(out)["findings"]
