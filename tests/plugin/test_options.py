@@ -49,6 +49,15 @@ def test_path_may_follow_the_option(shop):
     assert shop(LEAKS, "test_shop.py").leaking == ["test_shop.py::test_leak"]
 
 
+def test_level_that_there_is_not_is_told_those_that_there_are(shop):
+    outcome = shop(LEAKS, asked="--sessionwatch=loud")
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    assert (
+        "argument --sessionwatch/--sessionwatch=error/--sessionwatch=warn/--sessionwatch=off: "
+        "ignored explicit argument 'loud'"
+    ) in outcome
+
+
 def test_select_and_ignore(shop, pytester):
     assert shop(LEAKS, "--sessionwatch-ignore=SW101,SW103").counts == {"passed": 2}
     assert shop(LEAKS, "--sessionwatch-select=SW2").counts == {"passed": 2}
