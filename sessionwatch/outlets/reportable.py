@@ -89,9 +89,19 @@ class Reportable:
         return code, self.test, self.owner, file, self.function, self.source
 
     @property
+    def what(self) -> str:
+        """The message without the code and name that it begins with."""
+        return without_code(self.code, self.name, self.message)
+
+    @property
     def place(self) -> str:
         """The place as a person writes it: "app/db.py:12", or nothing."""
         return f"{self.file}:{self.line}" if self.file else ""
+
+
+def without_code(code: str, name: str, message: str) -> str:
+    """Return a message without what it begins with, where both have been told already."""
+    return message.removeprefix(f"{code} {name.replace('-', ' ')}: ")
 
 
 def worst_first(findings: Iterable[Reportable]) -> list[Reportable]:
