@@ -27,6 +27,19 @@ def get_db():
 """
 
 
+USE = """
+
+from fastapi import Depends, FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+def read(db: Session = Depends(make_db)):
+    return db.info
+"""
+
+
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run the command in a folder that has one leak; returns its status and what it printed."""
@@ -125,6 +138,17 @@ def test_settings(command):
     Path("pyproject.toml").write_text("")
     assert command(".", "--select", "SW602,SW603")[0] == 0
     assert command(".", "--exclude", "shop/*")[0] == 0
+
+
+def test_folder_without_python_files(command):
+    Path("empty").mkdir()
+    Path("empty/notes.txt").write_text("nothing")
+    told = "sessionwatch: no Python file to check in empty"
+    assert command("empty") == (2, "", f"{told}: name the folders that have some\n")
+    assert command("empty", "--format", "json")[:2] == (2, "")
+    assert command("shop", "--exclude", "db.py")[0] == 2
+    assert command("clean.py", "empty") == (0, "no findings in 1 file\n", f"{told}\n")
+    assert command(".", "shop", "clean.py")[2] == ""
 
 
 @pytest.mark.parametrize(
@@ -243,6 +267,23 @@ def test_diff_and_fix(command):
     assert Path("shop/db.py").read_text() == LEAK
     assert command(".", "--fix") == (0, "fixed 1 in shop/db.py\n", "")
     assert command(".")[0] == 0
+
+
+def test_what_is_left_is_told_where_it_stands_then(command):
+    pytest.importorskip("libcst")
+    Path("shop/db.py").write_text(LEAK + "\n\ndef make_db():\n    return Session()\n" + USE)
+    told = "sessionwatch: 1 left for which there is no mechanical fix"
+    status, _, err = command(".", "--diff")
+    assert (status, err) == (1, f"{told}: leave --diff out to see them\n")
+    status, out, err = command(".", "--fix", "--report", "left.json")
+    assert (status, err) == (1, f"{told}\n")
+    fixed, first, source, fix = out.splitlines()
+    assert fixed == "fixed 1 in shop/db.py"
+    assert first.startswith("shop/db.py:13:5: SW602 return session: ")
+    assert source == "    return Session()"
+    assert fix.startswith("    fix: ")
+    (left,) = json.loads(Path("left.json").read_text())["findings"]
+    assert (left["code"], left["line"]) == ("SW602", 13)
 
 
 def test_fix_without_libcst(command, monkeypatch):
