@@ -93,7 +93,7 @@ def compare(
     fail_on: tuple[str, ...],
     as_json: bool,
     as_markdown: bool,
-    report: str | None,
+    reports: tuple[str, ...],
     html_file: str | None,
 ) -> None:
     """Run every classic get_db on a real server, and check each verdict against the database.
@@ -109,8 +109,7 @@ def compare(
             _print_list(is_async)
             return
         conditions = cli_conditions.checked(fail_on)
-        if report is not None:
-            cli_report.check(report)
+        cli_report.check(reports)
         if as_json and as_markdown:
             raise LabError("--json and --markdown are two ways to print the report: give one")
         if html_file is not None:
@@ -136,10 +135,10 @@ def compare(
         sys.exit(_INTERRUPTED)
     if html_file is not None:
         _write_html(measured, html_file)
-    if report is not None:
+    if reports:
         from sessionwatch.outlets.reportable import of_variants
 
-        cli_report.write(of_variants(measured["variants"]), report)
+        cli_report.write(of_variants(measured["variants"]), reports)
     _print_report(measured, as_json, as_markdown)
     sys.exit(measured["exit_status"])
 
@@ -248,18 +247,18 @@ main.add_command(cli_live.top)
 
 
 @main.command()
-@click.argument("rule", required=False, metavar="[CODE|NAME]")
+@click.argument("rule", required=False, metavar="[CODE|NAME|FAMILY]")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def explain(rule: str | None, as_json: bool) -> None:
-    """Explain a finding such as SW301 or commit-after-response, or list them all.
+    """Explain a finding such as SW301 or commit-after-response, list those of SW3, or all.
 
     Exit status: 0 done, 2 unknown code or name.
     """
     from sessionwatch.outlets import terminal_explain as outlet
-    from sessionwatch.rules.lookup import all_rules, find_rule
+    from sessionwatch.rules.lookup import all_rules, family, find_rule
 
-    if rule is None:
-        rules = list(all_rules().values())
+    rules = list(all_rules().values()) if rule is None else family(rule)
+    if rule is None or rules:
         if as_json:
             click.echo(json.dumps([outlet.plain_summary(each) for each in rules], indent=2))
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import io
 import sys
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +16,7 @@ from sessionwatch.cli_failure import fail
 
 if TYPE_CHECKING:
     from sessionwatch.lint.check import Result
+    from sessionwatch.lint.fixes import Change
 
 _DONE, _FOUND = 0, 1
 _FORMATS = ("text", "json", "sarif", "github")
@@ -40,7 +43,7 @@ def lint(
     exclude: tuple[str, ...],
     fastapi: str | None,
     form: str,
-    report: str | None,
+    reports: tuple[str, ...],
     shows_diff: bool,
     fixes: bool,
 ) -> None:
@@ -48,7 +51,7 @@ def lint(
 
     `# sessionwatch: ignore[SW606]` at the end of a line allows what is found there.
 
-    Exit status: 0 nothing found, 1 something found or not readable, 2 wrong usage.
+    Exit status: 0 nothing found, 1 something found or not readable, 2 wrong usage, or no file.
     """
     from sessionwatch.lint.check import check, installed_fastapi, parse_version
     from sessionwatch.selection import Selection, codes_asked
@@ -60,30 +63,40 @@ def lint(
     click.get_current_context().call_on_close(gc.enable)
     if shows_diff and fixes:
         fail("--diff shows the changes and --fix makes them: give one")
-    if report is not None:
-        cli_report.check(report)
+    cli_report.check(reports)
     try:
-        selection = Selection(Settings.load(**codes_asked(select=select, ignore=ignore)))
+        asked = codes_asked("select", select, "option --select")
+        asked += codes_asked("ignore", ignore, "option --ignore")
+        selection = Selection(Settings.load_with(asked))
         try:
             version = parse_version(fastapi) if fastapi else installed_fastapi()
         except ValueError:
             fail(f"--fastapi: {fastapi!r} is no version: write one such as 0.121")
-        result = check(
+        look = partial(
+            check,
             paths,
             reports=lambda code: selection.reports(code, ""),
             exclude=(*_set_excludes(), *exclude),
             fastapi=version,
         )
+        result = look()
     except FileNotFoundError as error:
         fail(f"there is no {error}: name files or folders")
     except ValueError as error:
         fail(str(error))
-    if shows_diff or fixes:
-        _fix(result, version, applies=fixes)
+    if not (result.files or result.unreadable):
+        fail(f"no Python file to check in {', '.join(paths)}: name the folders that have some")
+    for path in result.empty:
+        click.echo(f"sessionwatch: no Python file to check in {path}", err=True)
+    if shows_diff:
+        _show_changes(result, version)
+    elif fixes:
+        if _fix(result, version):
+            result = look()  # as lines have moved
+        _print_left(result)
     else:
         _print(result, form)
-    if report is not None:
-        cli_report.write((each.reportable() for each in result.findings), report)
+    cli_report.write((each.reportable() for each in result.findings), reports)
     sys.exit(_FOUND if result.findings or result.unreadable else _DONE)
 
 
@@ -108,30 +121,52 @@ def _print(result: Result, form: str) -> None:
     _tell_unreadable(result)
 
 
-def _fix(result: Result, fastapi: tuple[int, int] | None, *, applies: bool) -> None:
-    """Print or make the changes; what was changed is no longer among the findings."""
+def _show_changes(result: Result, fastapi: tuple[int, int] | None) -> None:
+    from sessionwatch.outlets.unified_diff import unified_diff
+
+    left = len(result.findings)
+    for change in _changes(result, fastapi):
+        click.echo(unified_diff(change.path, change.before, change.after), nl=False)
+        left -= len(change.findings)
+    _tell_left(left, ": leave --diff out to see them")
+    _tell_unreadable(result)
+
+
+def _fix(result: Result, fastapi: tuple[int, int] | None) -> bool:
+    """Make the changes; returns whether there were any."""
+    changed = False
+    for change in _changes(result, fastapi):
+        try:
+            change.write()
+        except OSError as error:
+            fail(f"--fix: can't write {change.path}: {error.strerror}")
+        click.echo(f"fixed {len(change.findings)} in {change.path}")
+        changed = True
+    return changed
+
+
+def _changes(result: Result, fastapi: tuple[int, int] | None) -> Iterator[Change]:
     try:
         from sessionwatch.lint.fixes import fixed
     except ImportError:
         fail("--diff and --fix need libcst: pip install 'sessionwatch[fix]'")
-    from sessionwatch.outlets.unified_diff import unified_diff
+    return fixed(result.findings, fastapi)
 
-    cured = 0
-    for change in fixed(result.findings, fastapi):
-        if applies:
-            try:
-                change.write()
-            except OSError as error:
-                fail(f"--fix: can't write {change.path}: {error.strerror}")
-            click.echo(f"fixed {len(change.findings)} in {change.path}")
-            result.findings = [each for each in result.findings if each not in change.findings]
-        else:
-            click.echo(unified_diff(change.path, change.before, change.after), nl=False)
-        cured += len(change.findings)
-    left = len(result.findings) if applies else len(result.findings) - cured
-    if left:
-        click.echo(f"sessionwatch: {left} left for which there is no mechanical fix", err=True)
+
+def _print_left(result: Result) -> None:
+    from sessionwatch.outlets.lint_text import finding_lines
+
+    for finding in result.findings:
+        click.echo("\n".join(finding_lines(finding)))
+    _tell_left(len(result.findings))
     _tell_unreadable(result)
+
+
+def _tell_left(number: int, more: str = "") -> None:
+    if number:
+        click.echo(
+            f"sessionwatch: {number} left for which there is no mechanical fix{more}", err=True
+        )
 
 
 def _tell_unreadable(result: Result) -> None:

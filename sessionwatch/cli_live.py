@@ -29,7 +29,7 @@ def run(
     context: click.Context,
     application: str,
     fail_on: tuple[str, ...],
-    report: str | None,
+    reports: tuple[str, ...],
     factory: bool,
 ) -> None:
     """Serve an unchanged application with sessionwatch in it, and sum up at the end.
@@ -45,8 +45,7 @@ def run(
     if ":" not in application:
         fail(f"{application!r} names no application: give MODULE:APP, such as main:app")
     conditions = cli_conditions.checked(fail_on)
-    if report is not None:
-        cli_report.check(report)
+    cli_report.check(reports)
     status = _DONE
     with tempfile.TemporaryDirectory() as folder:
         os.environ[serving.APPLICATION] = application
@@ -63,11 +62,11 @@ def run(
             pass
         if status == _DONE:
             serving.leave_snapshots()
-            status = _sum_up(Path(folder), conditions, report)
+            status = _sum_up(Path(folder), conditions, reports)
     sys.exit(status)
 
 
-def _sum_up(folder: Path, conditions: tuple[str, ...], target: str | None) -> int:
+def _sum_up(folder: Path, conditions: tuple[str, ...], targets: tuple[str, ...]) -> int:
     """Print what all processes have seen; returns the exit status."""
     from sessionwatch.conditions import met_conditions
     from sessionwatch.outlets.reportable import Reportable
@@ -82,8 +81,7 @@ def _sum_up(folder: Path, conditions: tuple[str, ...], target: str | None) -> in
     report = snapshot.to_dict()
     report["matching"] = {name: len(report[name]) for name in ("open_sessions", "findings")}
     make_console().print(screen(report))
-    if target is not None:
-        cli_report.write(map(Reportable.from_finding, report["findings"]), target)
+    cli_report.write(map(Reportable.from_finding, report["findings"]), targets)
     met = met_conditions(report["findings"], conditions)
     if met:
         click.echo(f"sessionwatch: failed, since --fail-on {', '.join(met)} is met", err=True)

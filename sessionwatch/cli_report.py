@@ -14,26 +14,36 @@ if TYPE_CHECKING:
 
 option = click.option(
     "--report",
+    "reports",
+    multiple=True,
     metavar="FILE",
-    help="Write the findings as .json, .sarif, .xml (JUnit) or .md, too; `github` annotates.",
+    help="Write the findings as .json, .sarif, .xml (JUnit) or .md, too; `github` annotates; "
+    "again for more.",
 )
 
 
-def check(target: str) -> None:
-    """End with one line where a report can't be written there."""
+def check(targets: tuple[str, ...]) -> None:
+    """End with one line where a report can't be written to one of these."""
+    if not targets:
+        return
     from sessionwatch.outlets.findings_report import check_target
 
     try:
-        check_target(target, "--report")
+        for target in targets:
+            check_target(target, "--report")
     except ValueError as error:
         fail(str(error))
 
 
-def write(findings: Iterable[Reportable], target: str) -> None:
-    """Write the report, or print annotations."""
+def write(findings: Iterable[Reportable], targets: tuple[str, ...]) -> None:
+    """Write each of the reports, or print annotations."""
+    if not targets:
+        return
     from sessionwatch.outlets.findings_report import report
 
-    try:
-        report(findings, target, lambda text: click.echo(text, nl=False))
-    except OSError as error:
-        fail(f"--report: can't write {target}: {error.strerror}")
+    found = list(findings)
+    for target in targets:
+        try:
+            report(found, target, lambda text: click.echo(text, nl=False))
+        except OSError as error:
+            fail(f"--report: can't write {target}: {error.strerror}")

@@ -8,23 +8,32 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sessionwatch.setting_values import KINDS, TOOL_KINDS, SettingsError, checked, parsed
+from sessionwatch.setting_values import (
+    GITHUB,
+    KINDS,
+    PATHS,
+    TOOL_KINDS,
+    SettingsError,
+    checked,
+    parsed,
+)
 
 PREFIX = "SESSIONWATCH_"
 Found = tuple[str, Any, str]
 """A setting's name, its value as it was found, and where."""
 
 
-def settings_found() -> Iterator[Found]:
+def settings_found(folder: Path | None = None) -> Iterator[Found]:
     """Read the settings of a watch in `[tool.sessionwatch]`, then those in the environment.
 
-    The file is the nearest pyproject.toml from the working directory up; a variable's name begins
-    with SESSIONWATCH_. Raises `SettingsError` for a file, table or variable that can't be read.
+    The file is the nearest pyproject.toml from a folder up, by default the working directory; a
+    variable's name begins with SESSIONWATCH_. Raises `SettingsError` for a file, table or variable
+    that can't be read.
     """
-    return (found for found in _all_found() if found[0] not in TOOL_KINDS)
+    return (found for found in _all_found(folder) if found[0] not in TOOL_KINDS)
 
 
-def tool_settings(*names: str) -> dict[str, Any]:
+def tool_settings(*names: str, folder: Path | None = None) -> dict[str, Any]:
     """Return what is set of these, which are for tools of ours (TOOL_KINDS).
 
     Raises `SettingsError` for one of them that is wrong, for a name that does not exist, and as
@@ -32,18 +41,18 @@ def tool_settings(*names: str) -> dict[str, Any]:
     """
     return {
         name: checked(name, value, place)
-        for name, value, place in _all_found()
+        for name, value, place in _all_found(folder)
         if name in names or name not in KINDS | TOOL_KINDS
     }
 
 
-def _all_found() -> Iterator[Found]:
-    yield from _found_in_project()
+def _all_found(folder: Path | None) -> Iterator[Found]:
+    yield from _found_in_project(folder)
     yield from _found_in_environment()
 
 
-def _found_in_project() -> Iterator[Found]:
-    path = _nearest_pyproject()
+def _found_in_project(folder: Path | None) -> Iterator[Found]:
+    path = _nearest_pyproject(folder)
     if path is None:
         return
     place = f"[tool.sessionwatch] of {path}"
@@ -55,7 +64,13 @@ def _found_in_project() -> Iterator[Found]:
                 f"{key!r} is there twice, with dashes and with underscores ({place})"
             )
         seen.add(name)
-        yield name, value, place
+        yield name, _from_here(value, path.parent) if name in PATHS else value, place
+
+
+def _from_here(value: Any, folder: Path) -> Any:
+    """Return a path that is relative to a folder as it is found from the working directory."""
+    is_path = isinstance(value, str) and value.strip() and value != GITHUB
+    return str(folder / value) if is_path and folder != Path.cwd() else value
 
 
 def _found_in_environment() -> Iterator[Found]:
@@ -66,10 +81,10 @@ def _found_in_environment() -> Iterator[Found]:
             yield name, parsed(name, text, place), place
 
 
-def _nearest_pyproject() -> Path | None:
+def _nearest_pyproject(folder: Path | None) -> Path | None:
     """Return the file's path; None also where the working directory is gone or closed to us."""
     try:
-        here = Path.cwd()
+        here = folder or Path.cwd()
         folders = (here, *here.parents)
         return next((file for each in folders if (file := each / "pyproject.toml").is_file()), None)
     except OSError:

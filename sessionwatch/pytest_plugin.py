@@ -5,6 +5,7 @@ This module is imported by every run of pytest, so it imports the rest only when
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
@@ -22,27 +23,28 @@ _OURS = "sessionwatch."
 _LISTS = "codes, or what they begin with, with commas between"
 
 
+class _Level(argparse.Action):
+    """Stores what is spelt as a part of the option, so that a mistake is told all spellings."""
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        _, _, level = (option_string or "").partition("=")
+        setattr(namespace, self.dest, level or "error")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options; `--sessionwatch` takes no value but its own, as a path may follow."""
     group = parser.getgroup("sessionwatch", "sessionwatch: tests that leak database sessions")
     group.addoption(
         "--sessionwatch",
-        action="store_const",
-        const="error",
-        help="fail each test that leaks a SQLAlchemy session, with the line that opened it",
+        *(f"--sessionwatch={level}" for level in ("error", "warn", "off")),
+        action=_Level,
+        nargs=0,
+        help="fail each test that leaks a SQLAlchemy session, with the line that opened it "
+        "(error), tell of leaks in the summary alone (warn), or do nothing, whatever a file says "
+        "(off)",
     )
-    for level, does in (
-        ("error", "the same as --sessionwatch"),
-        ("warn", "tell of leaks in the summary and fail no test"),
-        ("off", "do nothing, whatever a file says"),
-    ):
-        group.addoption(
-            f"--sessionwatch={level}",
-            action="store_const",
-            const=level,
-            dest="sessionwatch",
-            help=does,
-        )
     group.addoption("--sessionwatch-select", metavar="CODES", help=f"report these: {_LISTS}")
     group.addoption("--sessionwatch-ignore", metavar="CODES", help=f"leave these out: {_LISTS}")
     group.addoption(
@@ -116,13 +118,12 @@ def _import_as_it_is() -> None:
 def _may_be_asked_for(config: pytest.Config) -> bool:
     """Whether it is worth to look into files, for which nearly everything has to be imported."""
     import os
-    from pathlib import Path
 
     asked = config.getoption("sessionwatch") or config.getini("sessionwatch")
     if asked or "SESSIONWATCH_PYTEST" in os.environ:
         return True
-    here = Path.cwd()
-    return any(_names_us(folder / "pyproject.toml") for folder in (here, *here.parents))
+    root = config.rootpath
+    return any(_names_us(folder / "pyproject.toml") for folder in (root, *root.parents))
 
 
 def _names_us(file: Any) -> bool:
@@ -147,7 +148,7 @@ def sessionwatch(request: pytest.FixtureRequest) -> Iterator[TestHandle]:
         handle = request.node.stash[_handles] = TestHandle(run.owner)
         yield handle
         return
-    suite = Suite(suite_settings())
+    suite = Suite(suite_settings(folder=request.config.rootpath))
     suite.start()
     owner = suite.begin(TEST, request.node.nodeid)
     try:

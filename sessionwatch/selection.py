@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from sessionwatch import rules
 from sessionwatch.records.redaction import shown_path
 from sessionwatch.settings import KEYWORD, Settings
 
+if TYPE_CHECKING:
+    from sessionwatch.configuration import Found
 
-def codes_asked(**texts: str | None) -> dict[str, tuple[str, ...]]:
-    """Return settings such as `select` as they are asked for in a line: "SW601,SW602"."""
-    asked = {name: tuple((text or "").replace(",", " ").split()) for name, text in texts.items()}
-    return {name: codes for name, codes in asked.items() if codes}
+
+def codes_asked(name: str, text: str | None, place: str) -> list[Found]:
+    """Return a setting such as `select`, if it is asked for in a line: "SW601,SW602"."""
+    codes = tuple((text or "").replace(",", " ").split())
+    return [(name, codes, place)] if codes else []
 
 
 class Selection:

@@ -12,6 +12,10 @@ from sessionwatch.records.redaction import REDACTABLE
 
 LEVELS = ("off", "warn", "error")
 """What the pytest plugin may do about findings."""
+GITHUB = "github"
+"""What stands in the place of a report's file for annotations, which GitHub reads in the output."""
+PATHS = ("report", "baseline")
+"""The settings that are paths, in a pyproject.toml from its folder."""
 
 
 class SettingsError(ValueError):

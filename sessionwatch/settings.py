@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sessionwatch.setting_values import checked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sessionwatch.configuration import Found
 
 KEYWORD = "keyword of Settings"
 
@@ -81,11 +86,18 @@ class Settings:
 
         Raises `SettingsError` naming the file, variable or keyword that is wrong.
         """
+        return cls.load_with([(name, value, KEYWORD) for name, value in overrides.items()])
+
+    @classmethod
+    def load_with(cls, asked: Iterable[Found], folder: Path | None = None) -> Self:
+        """Do as `load` does, with settings that stand elsewhere, such as an option's.
+
+        The file is the nearest from `folder` up, where that is given.
+        """
         from sessionwatch.configuration import settings_found
 
-        keywords = [(name, value, KEYWORD) for name, value in overrides.items()]
         values, sources = {}, {}
-        for name, value, place in (*settings_found(), *keywords):
+        for name, value, place in (*settings_found(folder), *asked):
             values[name] = checked(name, value, place)
             sources[name] = place
         settings = cls(**values)

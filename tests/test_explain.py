@@ -90,6 +90,15 @@ def test_the_list_has_a_line_for_each(explain):
         assert one_line(rule) in line
 
 
+@pytest.mark.parametrize("spelling", ["SW6", "sw1", " SW3 "])
+def test_a_family_is_listed(explain, spelling):
+    status, out, err = explain(spelling)
+    assert (status, err) == (0, "")
+    codes = [code for code in sorted(ALL_CODES) if code.startswith(spelling.strip().upper())]
+    assert [line.split()[0] for line in out.splitlines()] == ["code", *codes]
+    assert [each["code"] for each in json.loads(explain(spelling, "--json")[1])] == codes
+
+
 def test_one_rule_as_json(explain):
     plain = json.loads(explain("sw103", "--json")[1])
     rule = CATALOG["SW103"]

@@ -151,6 +151,18 @@ class TestAllow:
         call(app, "/import")
         assert seen.codes == ["SW202"]
 
+    def test_beginning_of_codes(self, app, seen, call, make_session, add):
+        @app.get("/import")
+        @allow("SW2")
+        async def import_items():
+            with make_session() as session:
+                add(session, "a")
+                add(session, "b")
+            raise HTTPException(500)
+
+        call(app, "/import")
+        assert seen.codes == []
+
     def test_what_is_judged_at_once(self, app, seen, call, make_session):
         @app.get("/items")
         @allow("SW502")

@@ -110,8 +110,35 @@ def test_allow_and_settings(leak):
         leak()
     with no_leaks(settings=Settings(ignore=("SW101",), log_findings=False)):
         leak()
+    with no_leaks(allow=["SW1"]):
+        leak()
     with pytest.raises(ValueError, match="there is no finding 'SW999'"):
         no_leaks(allow=("SW999",))
+    with pytest.raises(LeakError), no_leaks(allow=["SW2"]):
+        leak()
+
+
+def test_what_is_to_be_written_is_told():
+    with pytest.raises(ValueError, match=r"^allow is 'SW101'; write a list: allow=\['SW101'\]$"):
+        no_leaks(allow="SW101")
+    with pytest.raises(TypeError, match=r"names no function; write no_leaks\(allow=\['SW101'\]\)$"):
+        no_leaks("SW101")
+
+
+def test_function_without_brackets(leak):
+    @no_leaks
+    def leaks(number):
+        """Its own text."""
+        leak()
+
+    @no_leaks
+    async def does_not():
+        return 7
+
+    assert leaks.__doc__ == "Its own text."
+    with pytest.raises(LeakError, match="leaks opened a session"):
+        leaks(7)
+    assert asyncio.run(does_not()) == 7
 
 
 def test_what_goes_on_beside_it_is_not_meant(make_session):

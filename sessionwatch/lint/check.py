@@ -32,6 +32,8 @@ class Result:
     unused: list[tuple[Ignore, list[str]]] = field(default_factory=list)
     """Comments that ignore what is not there, with the codes."""
     files: int = 0
+    empty: list[str] = field(default_factory=list)
+    """What was to be checked and has no file to check."""
 
 
 def check(
@@ -77,7 +79,7 @@ def _judge(
     result.findings.sort(key=lambda each: (each.module.path, each.line, each.rule.code))
     for comments in ignores.values():
         for comment in comments:
-            unused = comment.unused(looked_for) + comment.unknown(frozenset(LINT_RULES))
+            unused = comment.unused(LINT_RULES, looked_for)
             if unused:
                 result.unused.append((comment, unused))
     return result
@@ -121,11 +123,15 @@ def _files(
         if not given or not (is_file or _is_folder(path)):
             raise FileNotFoundError(given or "''")
         root = (path.parent if is_file else path).resolve()
+        is_empty = True
         for file in [path] if is_file else _below(path, exclude, result):
+            is_empty = False
             resolved = file.resolve()
             if resolved not in seen:
                 seen.add(resolved)
                 yield file, module_name(resolved, root)
+        if is_empty:
+            result.empty.append(given)
 
 
 def _is_file(path: Path) -> bool:

@@ -26,6 +26,8 @@ class LintFinding:
     """Whether a change that is mechanical elsewhere would be right here."""
     is_late: bool = False
     """Whether what is to be injected commits after its `yield`."""
+    dependency: str = "get_db"
+    """What the fix is to call the dependency."""
 
     @property
     def line(self) -> int:
@@ -36,6 +38,11 @@ class LintFinding:
     def column(self) -> int:
         """The column, counted from 1."""
         return int(getattr(self.node, "col_offset", 0)) + 1
+
+    @property
+    def fix(self) -> str:
+        """What to do, with the dependency by its name."""
+        return self.rule.fix.replace("get_db", self.dependency)
 
     @property
     def message(self) -> str:
@@ -49,7 +56,7 @@ class LintFinding:
             name=self.rule.name,
             severity=self.rule.severity.value,
             message=_printable(self.message),
-            fix=self.rule.fix,
+            fix=self.fix,
             cause=self.rule.cause,
             file=_printable(self.module.path),
             line=self.line,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tokenize
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from sessionwatch.lint.source import Module
@@ -21,25 +22,23 @@ class Ignore:
     about: int
     """The line of code: its own, or the next for a comment that stands alone."""
     codes: frozenset[str]
-    """Empty for all codes."""
+    """The codes, or what they begin with; "" for all, where none is named."""
     used: set[str] = field(default_factory=set)
 
     def covers(self, code: str) -> bool:
         """Whether it allows a code; notes that it was of use."""
-        fits = not self.codes or code in self.codes
-        if fits:
-            self.used.add(code)
-        return fits
+        fitting = {entry for entry in self.codes if code.startswith(entry)}
+        self.used |= fitting
+        return bool(fitting)
 
-    def unused(self, checked: frozenset[str]) -> list[str]:
-        """Return the codes that were looked for and not found here, or "any" for a bare one."""
-        if not self.codes:
-            return [] if self.used else ["any"]
-        return sorted(code for code in self.codes - self.used if code in checked)
-
-    def unknown(self, known: frozenset[str]) -> list[str]:
-        """Return the codes that there are not."""
-        return sorted(self.codes - known)
+    def unused(self, known: Iterable[str], checked: Collection[str]) -> list[str]:
+        """Return what was looked for and not found here, or does not exist."""
+        unchecked = [code for code in known if code not in checked]
+        return sorted(
+            entry
+            for entry in self.codes - self.used
+            if not any(code.startswith(entry) for code in unchecked)
+        )
 
 
 def ignores_of(module: Module) -> list[Ignore]:
@@ -55,7 +54,8 @@ def ignores_of(module: Module) -> list[Ignore]:
         line = token.start[0]
         alone = not lines[line - 1][: token.start[1]].strip()
         codes = frozenset(filter(None, map(str.strip, (match[1] or "").upper().split(","))))
-        found.append(Ignore(module, line, _next_code(lines, line) if alone else line, codes))
+        about = _next_code(lines, line) if alone else line
+        found.append(Ignore(module, line, about, codes or frozenset({""})))
     return found
 
 

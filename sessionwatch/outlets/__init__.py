@@ -1,6 +1,7 @@
 """Where findings and snapshots go: readers only, without a verdict of their own.
 
-`outlets.log` and the others are imported when there is something to tell.
+A watch imports `outlets.log` and what else it tells through when it starts; that of a test run,
+when there is something to tell. The commands import the others.
 """
 
 from typing import TYPE_CHECKING

@@ -27,12 +27,12 @@ def findings_markdown(findings: Sequence[Reportable]) -> str:
     ]
     if len(findings) > _MOST_ROWS:
         lines += ["", f"And {len(findings) - _MOST_ROWS} more."]
-    fixes = {finding.code: finding for finding in reversed(findings)}
-    lines += ["", *(f"- {code}: {text(fixes[code].fix, code=True)}" for code in sorted(fixes))]
+    fixes = sorted({(finding.code, finding.fix) for finding in findings})
+    lines += ["", *(f"- {code}: {text(fix, code=True)}" for code, fix in fixes)]
     return "\n".join(lines) + "\n"
 
 
 def _row(finding: Reportable) -> str:
     where = " · ".join(text(each) for each in (finding.place, finding.test) if each)
     code = f"{finding.code} {finding.name} ({finding.severity})"
-    return row(code, where or text(finding.owner), text(finding.message), str(finding.count))
+    return row(code, where or text(finding.owner), text(finding.what), str(finding.count))

@@ -12,9 +12,7 @@ from sessionwatch.outlets.github import github_annotations
 from sessionwatch.outlets.junit import junit
 from sessionwatch.outlets.reportable import Reportable, worst_first
 from sessionwatch.outlets.sarif import sarif
-
-GITHUB = "github"
-"""What stands in the place of a file for annotations, which GitHub reads in the output."""
+from sessionwatch.setting_values import GITHUB
 
 
 def json_text(findings: Sequence[Reportable]) -> str:

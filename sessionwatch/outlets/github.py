@@ -24,7 +24,8 @@ def _annotation(finding: Reportable) -> str:
         properties["col"] = str(finding.column)
     written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     told = finding.message if not finding.test else f"{finding.test}: {finding.message}"
-    return f"::{_COMMANDS[finding.severity]} {written}::{_data(f'{told} {finding.fix}')}"
+    message = _data(f"{told}\nfix: {finding.fix}")
+    return f"::{_COMMANDS[finding.severity]} {written}::{message}"
 
 
 def _data(text: str) -> str:

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sessionwatch.lint.catalog import LINT_CATALOG
 from sessionwatch.lint.check import Result
+from sessionwatch.lint.finding import LintFinding
 
 
 def lint_lines(result: Result) -> Iterator[str]:
     """Yield what was found, what could not be checked, and what was ignored in vain."""
     for finding in result.findings:
-        place = f"{finding.module.path}:{finding.line}:{finding.column}"
-        yield f"{place}: {finding.message} ({finding.rule.severity.value})"
-        yield f"    {finding.module.line(finding.line).strip()}"
-        yield f"    fix: {finding.rule.fix}"
+        yield from finding_lines(finding)
     for path, reason in result.unreadable:
         yield f"{path}: {reason}"
     for comment, codes in result.unused:
-        yield f"{comment.module.path}:{comment.line}: nothing here to ignore: {', '.join(codes)}"
+        told = ", ".join(map(_unused, codes))
+        yield f"{comment.module.path}:{comment.line}: nothing here to ignore: {told}"
     yield _total(result)
+
+
+def finding_lines(finding: LintFinding) -> Iterator[str]:
+    """Yield where it is and what, the line of source, and the fix."""
+    place = f"{finding.module.path}:{finding.line}:{finding.column}"
+    yield f"{place}: {finding.message} ({finding.rule.severity.value})"
+    yield f"    {finding.module.line(finding.line).strip()}"
+    yield f"    fix: {finding.fix}"
+
+
+def _unused(code: str) -> str:
+    exists = any(known.startswith(code) for known in LINT_CATALOG)
+    return (code or "any") if exists else f"{code} (lint has no such code)"
 
 
 def _total(result: Result) -> str:

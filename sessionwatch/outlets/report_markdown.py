@@ -17,6 +17,7 @@ from .report_words import (
     unstable,
     versions,
 )
+from .reportable import without_code
 
 
 def markdown_report(report: Report) -> str:
@@ -59,7 +60,7 @@ def _worst(variant: Variant) -> Iterator[str]:
     code = f"{finding['code']} {finding['name']} ({finding['severity']})"
     yield f"<details><summary><code>{variant['key']}</code>: {code} in {scenarios}</summary>"
     yield ""
-    yield text(finding["message"])
+    yield text(without_code(finding["code"], finding["name"], finding["message"]))
     yield ""
     yield f"Fix: {text(finding['fix'], code=True)}"
     if variant["fault"]:

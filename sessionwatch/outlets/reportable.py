@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from sessionwatch.records.one_leak import codes_by_chance
+
 _YOURS = "yours"
-_SAME_LEAK = {"SW103": "SW101"}
-"""Whether the garbage collector takes a leaked session before its owner is judged is chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +85,23 @@ class Reportable:
     def identity(self) -> tuple[str, ...]:
         """What tells this finding from others."""
         file = Path(self.file).as_posix() if self.file else ""
-        code = _SAME_LEAK.get(self.code, self.code)
+        code = min(codes_by_chance(self.code))
         return code, self.test, self.owner, file, self.function, self.source
+
+    @property
+    def what(self) -> str:
+        """The message without the code and name that it begins with."""
+        return without_code(self.code, self.name, self.message)
 
     @property
     def place(self) -> str:
         """The place as a person writes it: "app/db.py:12", or nothing."""
         return f"{self.file}:{self.line}" if self.file else ""
+
+
+def without_code(code: str, name: str, message: str) -> str:
+    """Return a message without what it begins with, where both have been told already."""
+    return message.removeprefix(f"{code} {name.replace('-', ' ')}: ")
 
 
 def worst_first(findings: Iterable[Reportable]) -> list[Reportable]:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.counts import Counts
+from sessionwatch.records.one_leak import codes_by_chance
 from sessionwatch.records.owner import Owner
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
 _OF_WORK = "SW2"
 """What these codes tell of is a test's own business: it writes in order to throw it away."""
-
-
-_BY_CHANCE = {"SW101": "SW103", "SW103": "SW101"}
-"""A session that nobody closed is one or the other, as the garbage collector happens to come."""
 
 
 class StandIn(Owner):
@@ -48,7 +45,7 @@ class StandIn(Owner):
         self.findings: list[Any] = []
         """What was found of it and its children, and is not permitted."""
         self.permitted: frozenset[str] = frozenset()
-        """The codes of what may be found of it and its children."""
+        """The codes of what may be found of it and its children, or what they begin with."""
         self.permitted_and_found: set[str] = set()
 
     def stands_for(self, recorder: Recorder) -> bool:
@@ -88,7 +85,10 @@ class StandIn(Owner):
 
     def permits(self, code: str) -> frozenset[str]:
         """Return by which of the permitted codes a finding of this code may be, none by default."""
-        return self.permitted & {code, _BY_CHANCE.get(code, code)}
+        codes = codes_by_chance(code)
+        return frozenset(
+            entry for entry in self.permitted if any(each.startswith(entry) for each in codes)
+        )
 
     def used_sessions(self) -> list[SessionRecord]:
         """Return every session that was opened inside so far."""

@@ -1,6 +1,7 @@
 """One rule per code: a settled owner in, findings out; no input or output, no clock.
 
-`rules.sw101` and `rules.catalog` are imported when there is something to judge.
+A watch imports `rules.sw101` and the others when it starts; that of a test run, when there is
+something to judge.
 """
 
 from typing import TYPE_CHECKING

@@ -8,6 +8,8 @@ from importlib import import_module
 from sessionwatch.rules.catalog import CATALOG
 from sessionwatch.rules.rule import Rule
 
+_FAMILY = len("SW6")
+
 
 def find_rule(text: str) -> Rule:
     """Return the rule of a code or name in any case; raise `LookupError` naming the nearest."""
@@ -18,6 +20,12 @@ def find_rule(text: str) -> Rule:
             return rule
     known = [spelling for rule in rules for spelling in (rule.code, rule.name)]
     raise LookupError(f"unknown rule {text!r}; did you mean {nearest(text, known)}?")
+
+
+def family(text: str) -> list[Rule]:
+    """Return the rules of "SW6", whose codes go on with two more digits, in any case."""
+    wanted = text.strip().upper()
+    return [rule for code, rule in all_rules().items() if code[:_FAMILY] == wanted]
 
 
 def all_rules() -> dict[str, Rule]:

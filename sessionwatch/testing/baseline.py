@@ -22,6 +22,7 @@ def read_baseline(path: str) -> dict[str, dict[str, str]]:
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         entries = {entry["fingerprint"]: entry for entry in document["findings"]}
+        version = document.get("version")
     except FileNotFoundError:
         raise BaselineError(
             f"there is no baseline {path}: make it with --sessionwatch-write-baseline"
@@ -31,6 +32,11 @@ def read_baseline(path: str) -> dict[str, dict[str, str]]:
             f"can't read the baseline {path} ({type(error).__name__}): make it anew with "
             "--sessionwatch-write-baseline"
         ) from None
+    if version != _VERSION:
+        raise BaselineError(
+            f"{path} is no baseline (a report, perhaps): name another file, and make it with "
+            "--sessionwatch-write-baseline"
+        )
     return entries
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
-from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, Self, TypeVar, overload
 
 from sessionwatch.instruments.attribution import current_owner
 from sessionwatch.records.stand_in import StandIn
@@ -19,33 +19,51 @@ from sessionwatch.watch import SessionWatch
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class no_leaks:  # noqa: N801
-    """Raises `LeakError` when the code inside leaks a session or does other harm to one.
+@overload
+def no_leaks(function: _Function, /) -> _Function: ...
+@overload
+def no_leaks(*, allow: Collection[str] = (), settings: Settings | None = None) -> NoLeaks: ...
+def no_leaks(
+    function: Any = None, /, *, allow: Collection[str] = (), settings: Settings | None = None
+) -> Any:
+    """Raise `LeakError` when the code inside leaks a session or does other harm to one.
 
     `with no_leaks():` and `async with no_leaks():` watch a block, and give what `TestHandle`
-    offers; `@no_leaks()` watches each call of a function, sync or async. What belongs to the block
-    is what its own task or thread opens, with the tasks and requests that it starts. An exception
-    of the block's own goes out as it is. `allow` names codes that are meant. Raises `ValueError`
-    for a code that does not exist, `SettingsError` as `Settings.load` does.
+    offers; `@no_leaks()` and `@no_leaks` watch each call of a function, sync or async. What belongs
+    to the block is what its own task or thread opens, with the tasks and requests that it starts.
+    An exception of the block's own goes out as it is. `allow` names codes that are meant, or what
+    they begin with. Raises `ValueError` for a code that does not exist, `SettingsError` as
+    `Settings.load` does.
     """
+    block = NoLeaks(allow, settings)
+    if function is None:
+        return block
+    if not callable(function):
+        raise TypeError(
+            f"no_leaks({function!r}) names no function; write no_leaks(allow=['SW101'])"
+        )
+    return block(function)
 
-    def __init__(self, *, allow: tuple[str, ...] = (), settings: Settings | None = None) -> None:
+
+class NoLeaks:
+    """What `no_leaks()` gives: a block, or a decorator of functions."""
+
+    def __init__(self, allow: Collection[str], settings: Settings | None) -> None:
         self._allow = require_codes(allow)
         self._settings = settings
         self._watch: SessionWatch | None = None
 
     def __call__(self, function: _Function) -> _Function:
         """Return a function that does the same, each call in a block of its own."""
-        options: dict[str, Any] = {"allow": tuple(self._allow), "settings": self._settings}
 
         @functools.wraps(function)
         def call(*arguments: Any, **keywords: Any) -> Any:
-            with no_leaks(**options)._named(function):
+            with NoLeaks(self._allow, self._settings)._named(function):
                 return function(*arguments, **keywords)
 
         @functools.wraps(function)
         async def call_async(*arguments: Any, **keywords: Any) -> Any:
-            async with no_leaks(**options)._named(function):
+            async with NoLeaks(self._allow, self._settings)._named(function):
                 return await function(*arguments, **keywords)
 
         is_async = inspect.iscoroutinefunction(function)

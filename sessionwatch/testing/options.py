@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from sessionwatch.configuration import tool_settings
+from sessionwatch.configuration import Found, tool_settings
 from sessionwatch.selection import codes_asked
 from sessionwatch.setting_values import LEVELS
 from sessionwatch.settings import Settings
@@ -17,26 +18,28 @@ class Options(NamedTuple):
     """The command line goes before pytest's file, and that before ours and the environment."""
 
     level: str
-    select: str
-    ignore: str
+    codes: tuple[Found, ...]
+    """The settings `select` and `ignore`, as far as they are asked for."""
     report: str | None
     baseline: str | None
     writes_baseline: bool
+    root: Path
+    """Pytest's root directory: the pyproject.toml is the nearest from there up."""
 
     @classmethod
     def of(cls, config: Any) -> Options:
         """Read pytest's configuration; raise `ValueError` with one line for what is wrong."""
-        found = tool_settings("pytest", "report", "baseline")
+        found = tool_settings("pytest", "report", "baseline", folder=config.rootpath)
         level = _asked(config, "sessionwatch") or found.get("pytest", OFF)
         if level not in LEVELS:
             raise ValueError(f"sessionwatch is {level!r}; use one of {', '.join(LEVELS)}")
         options = cls(
             level,
-            _asked(config, "sessionwatch_select"),
-            _asked(config, "sessionwatch_ignore"),
+            (*_codes(config, "select"), *_codes(config, "ignore")),
             _asked(config, "sessionwatch_report") or found.get("report"),
             _asked(config, "sessionwatch_baseline") or found.get("baseline"),
             bool(config.getoption("sessionwatch_write_baseline")),
+            config.rootpath,
         )
         if options.writes_baseline and options.baseline is None:
             raise ValueError(
@@ -50,7 +53,14 @@ class Options(NamedTuple):
 
     def settings(self) -> Settings:
         """Return the settings of the suite's watch; raise `SettingsError`."""
-        return suite_settings(**codes_asked(select=self.select, ignore=self.ignore))
+        return suite_settings(self.codes, self.root)
+
+
+def _codes(config: Any, name: str) -> list[Found]:
+    option = f"sessionwatch_{name}"
+    is_option = bool(config.getoption(option))
+    place = f"option --sessionwatch-{name}" if is_option else f"{option} in pytest's own file"
+    return codes_asked(name, _asked(config, option), place)
 
 
 def _asked(config: Any, option: str) -> str:

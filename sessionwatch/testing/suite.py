@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from sessionwatch.settings import Settings
 from sessionwatch.watch import SessionWatch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sessionwatch.configuration import Found
     from sessionwatch.instruments.patches import Patch
 
 TEST, FIXTURE, RUN = "test", "fixture", "run"
@@ -27,12 +31,12 @@ _UNLESS_SET = {
 _ALL_OF_A_TEST = 1 << 62
 
 
-def suite_settings(**overrides: Any) -> Settings:
+def suite_settings(asked: Iterable[Found] = (), folder: Path | None = None) -> Settings:
     """Return the settings of a test suite: the project's, without what a test has no use for.
 
-    Raises `SettingsError` as `Settings.load` does.
+    Raises `SettingsError` as `Settings.load_with` does.
     """
-    settings = Settings.load(**overrides)
+    settings = Settings.load_with(asked, folder)
     sources = settings.sources
     unset: dict[str, Any] = {key: _UNLESS_SET[key] for key in _UNLESS_SET.keys() - sources.keys()}
     changed = replace(settings, log_findings=False, **unset)

@@ -178,6 +178,8 @@ def test_markdown_has_a_row_for_each_variant_and_the_worst_finding_of_each(full_
     found = sum(variant["worst_finding"] is not None for variant in full_run.report["variants"])
     assert text.count("<details>") == text.count("</details>") == found
     assert "    db.close()  # <- here" in text
+    assert "SW101 session-leak (error)" in text
+    assert "SW101 session leak" not in text  # it stands above, and is not told again
     assert len(text) < 65_536  # the longest comment that GitHub takes
 
 

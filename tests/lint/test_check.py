@@ -28,6 +28,15 @@ def test_comment_allows_and_unused_ones_are_told(lint):
     assert text.unused == []
 
 
+def test_beginning_of_codes_in_a_comment(lint):
+    source = {"one.py": LEAK.format("  # sessionwatch: ignore[sw6]")}
+    result = lint(source)
+    assert (result.findings, result.unused) == ([], [])
+    assert lint(source, reports=lambda code: code != "SW601").unused == []
+    in_vain = lint({"one.py": "X = 1  # sessionwatch: ignore[SW6, SW61, SW7]\n"})
+    assert [codes for _, codes in in_vain.unused] == [["SW6", "SW61", "SW7"]]
+
+
 def test_ignore_of_a_rule_that_is_off_is_not_called_unused(lint):
     source = {"one.py": LEAK.format("  # sessionwatch: ignore[SW601]")}
     assert lint(source, reports=lambda code: code == "SW602").unused == []

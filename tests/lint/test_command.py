@@ -27,6 +27,19 @@ def get_db():
 """
 
 
+USE = """
+
+from fastapi import Depends, FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+def read(db: Session = Depends(make_db)):
+    return db.info
+"""
+
+
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run the command in a folder that has one leak; returns its status and what it printed."""
@@ -61,6 +74,17 @@ def test_clean(command):
     assert command("clean.py") == (0, "no findings in 1 file\n", "")
 
 
+def test_comments_that_ignore_nothing(command):
+    Path("clean.py").write_text(
+        "X = 1  # sessionwatch: ignore[SW606, SW999]\nY = 2  # sessionwatch: ignore\n"
+    )
+    assert command("clean.py")[1].splitlines() == [
+        "clean.py:1: nothing here to ignore: SW606, SW999 (lint has no such code)",
+        "clean.py:2: nothing here to ignore: any",
+        "no findings in 1 file",
+    ]
+
+
 def test_formats(command):
     _, out, _ = command("--format", "json", "shop")
     (finding,) = json.loads(out)["findings"]
@@ -93,6 +117,18 @@ def test_reports(command):
     assert "| SW601 yield-without-finally (error) | shop/db.py:6 |" in Path("out.md").read_text()
 
 
+def test_several_reports_at_once(command):
+    status, out, _ = command(
+        ".", "--report", "a.sarif", "--report", "b.md", "--report", "github", "--format", "json"
+    )
+    assert status == 1
+    assert json.loads(Path("a.sarif").read_text())["runs"][0]["results"]
+    assert "SW601" in Path("b.md").read_text()
+    assert "::error title=SW601" in out
+    assert command(".", "--report", "c.md", "--report", "c.txt")[0] == 2
+    assert not Path("c.md").exists()
+
+
 def test_settings(command):
     Path("pyproject.toml").write_text('[tool.sessionwatch]\nignore = ["SW601"]\n')
     assert command(".")[0] == 0
@@ -104,6 +140,17 @@ def test_settings(command):
     assert command(".", "--exclude", "shop/*")[0] == 0
 
 
+def test_folder_without_python_files(command):
+    Path("empty").mkdir()
+    Path("empty/notes.txt").write_text("nothing")
+    told = "sessionwatch: no Python file to check in empty"
+    assert command("empty") == (2, "", f"{told}: name the folders that have some\n")
+    assert command("empty", "--format", "json")[:2] == (2, "")
+    assert command("shop", "--exclude", "db.py")[0] == 2
+    assert command("clean.py", "empty") == (0, "no findings in 1 file\n", f"{told}\n")
+    assert command(".", "shop", "clean.py")[2] == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -112,6 +159,8 @@ def test_settings(command):
         (("a" * 5000,), "name files or folders"),
         ((os.devnull,), f"there is no {os.devnull}: name files or folders"),
         ((".", "--select", "SW6000"), "unknown code 'SW6000'"),
+        ((".", "--select", "SW6000"), "(option --select)"),
+        ((".", "--ignore", "SW601,SW6000"), "(option --ignore)"),
         ((".", "--fastapi", "new"), "'new' is no version: write one such as 0.121"),
         ((".", "--report", "out.txt"), "neither 'github' nor a file in .json, .sarif"),
     ],
@@ -218,6 +267,23 @@ def test_diff_and_fix(command):
     assert Path("shop/db.py").read_text() == LEAK
     assert command(".", "--fix") == (0, "fixed 1 in shop/db.py\n", "")
     assert command(".")[0] == 0
+
+
+def test_what_is_left_is_told_where_it_stands_then(command):
+    pytest.importorskip("libcst")
+    Path("shop/db.py").write_text(LEAK + "\n\ndef make_db():\n    return Session()\n" + USE)
+    told = "sessionwatch: 1 left for which there is no mechanical fix"
+    status, _, err = command(".", "--diff")
+    assert (status, err) == (1, f"{told}: leave --diff out to see them\n")
+    status, out, err = command(".", "--fix", "--report", "left.json")
+    assert (status, err) == (1, f"{told}\n")
+    fixed, first, source, fix = out.splitlines()
+    assert fixed == "fixed 1 in shop/db.py"
+    assert first.startswith("shop/db.py:13:5: SW602 return session: ")
+    assert source == "    return Session()"
+    assert fix.startswith("    fix: ")
+    (left,) = json.loads(Path("left.json").read_text())["findings"]
+    assert (left["code"], left["line"]) == ("SW602", 13)
 
 
 def test_fix_without_libcst(command, monkeypatch):

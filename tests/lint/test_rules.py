@@ -353,7 +353,9 @@ def test_sw606_alias_across_modules(lint):
     (finding,) = result.findings
     assert (finding.rule.code, finding.line) == ("SW606", 5)
     assert finding.module.path.endswith("deps.py")
-    assert "line 4 of database.py" in finding.message
+    database = finding.module.path.replace("deps.py", "database.py")
+    assert f"(line 4 of {database})" in finding.message
+    assert finding.fix.startswith('Inject it with `Depends(get_session, scope="function")`')
 
 
 SWALLOWING = "with SessionLocal() as db:\n    try:\n        yield db\n    except {}:\n        {}"

@@ -108,7 +108,7 @@ def test_annotations_stay_on_their_line():
     assert len(lines) == 4
     assert lines[0] == (
         "::error title=SW101 session-leak,file=app/db.py,line=12::"
-        "SW101 session leak: GET / opened a session Close it."
+        "SW101 session leak: GET / opened a session%0Afix: Close it."
     )
     assert lines[2].startswith("::notice title=SW101 session-leak::test_a.py::test_one: ")
     assert "a%25b%0D%0A::error::c,d:e" in lines[3]
@@ -119,6 +119,7 @@ def test_markdown():
     assert "| SW101 session-leak (error) | app/db.py:12 |" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 6
+    assert rows[2].endswith("| app/db.py:12 | GET / opened a session | 1 |")
     assert "<b>" not in text
     assert findings_markdown([]) == "### sessionwatch\n\nNo findings.\n"
     assert "And 10 more." in findings_markdown([finding(line=number) for number in range(60)])

@@ -30,8 +30,32 @@ def test_asked_for_in_a_file(shop, pytester, monkeypatch, place):
     assert "SW101" not in off
 
 
+def test_asked_for_in_the_project_of_the_tests_from_elsewhere(shop, pytester, monkeypatch):
+    """With its other settings, and paths that are relative to its file."""
+    pytester.makepyprojecttoml(
+        '[tool.sessionwatch]\npytest = "error"\nreport = "leaks.json"\nignore = ["SW103"]\n'
+    )
+    elsewhere = pytester.mkdir("elsewhere")
+    (elsewhere / "pyproject.toml").write_text('[tool.sessionwatch]\nignore = ["SW1"]\n')
+    monkeypatch.chdir(elsewhere)
+    outcome = shop(LEAKS, str(pytester.path / "test_shop.py"), asked="")
+    assert outcome.counts == {"passed": 2, "error": 1}
+    (finding,) = json.loads((pytester.path / "leaks.json").read_text())["findings"]
+    assert finding["code"] == "SW101"
+    assert list(elsewhere.iterdir()) == [elsewhere / "pyproject.toml"]
+
+
 def test_path_may_follow_the_option(shop):
     assert shop(LEAKS, "test_shop.py").leaking == ["test_shop.py::test_leak"]
+
+
+def test_level_that_there_is_not_is_told_those_that_there_are(shop):
+    outcome = shop(LEAKS, asked="--sessionwatch=loud")
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    assert (
+        "argument --sessionwatch/--sessionwatch=error/--sessionwatch=warn/--sessionwatch=off: "
+        "ignored explicit argument 'loud'"
+    ) in outcome
 
 
 def test_select_and_ignore(shop, pytester):
@@ -47,6 +71,11 @@ def test_select_and_ignore(shop, pytester):
     ("options", "told"),
     [
         (("--sessionwatch-select=SW999",), "unknown code 'SW999'"),
+        (("--sessionwatch-select=SW999",), "(option --sessionwatch-select)"),
+        (
+            ("--sessionwatch", "-o", "sessionwatch_ignore=SW999"),
+            "(sessionwatch_ignore in pytest's own file)",
+        ),
         (("--sessionwatch-report=leaks.txt",), "neither 'github' nor a file in .json, .sarif"),
         (("--sessionwatch-report=nowhere/leaks.json",), "name a file in a folder that is there"),
         (("--sessionwatch-baseline=none.json",), "make it with --sessionwatch-write-baseline"),
@@ -97,7 +126,7 @@ def open_one():
 """
 
 
-@pytest.mark.parametrize("codes", [["SW101"], ["SW103"], ["SW101", "SW103"]])
+@pytest.mark.parametrize("codes", [["SW101"], ["SW103"], ["SW101", "SW103"], ["SW1"]])
 def test_mark_is_about_the_leak_whenever_the_collector_comes(shop, monkeypatch, codes):
     source = (
         f"{SOMETIMES_KEPT}\n@pytest.mark.sessionwatch(allow={codes})\ndef test_leak(): open_one()\n"
@@ -133,6 +162,10 @@ def test_meant():
 def test_not_needed():
     pass
 
+@pytest.mark.sessionwatch(allow=["SW1", "SW5"])
+def test_meant_by_the_beginning_of_codes():
+    open_and_keep()
+
 @pytest.mark.sessionwatch(allow=["SW999"])
 def test_wrong_code():
     pass
@@ -141,8 +174,9 @@ def test_wrong_code():
 def test_wrong_call():
     pass
 """)
-    assert outcome.counts == {"passed": 2, "error": 2}
+    assert outcome.counts == {"passed": 3, "error": 2}
     assert "allowed and not found: SW101 in test_shop.py::test_not_needed" in outcome
+    assert "found: SW5 in test_shop.py::test_meant_by_the_beginning_of_codes" in outcome
     assert "test_wrong_code: there is no finding 'SW999'; did you mean 'SW" in outcome
     assert "write @pytest.mark.sessionwatch(allow=['SW101'])" in outcome
 
@@ -248,6 +282,15 @@ def test_baseline_that_is_none(shop, pytester):
     outcome = shop(LEAKS, "--sessionwatch-baseline=known.json")
     assert outcome.status == pytest.ExitCode.USAGE_ERROR
     assert "can't read the baseline known.json (JSONDecodeError): make it anew" in outcome
+
+
+def test_report_is_no_baseline(shop):
+    shop(LEAKS, "--sessionwatch-report=leaks.json")
+    outcome = shop(LEAKS, "--sessionwatch-baseline=leaks.json")
+    assert outcome.status == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in outcome.text.splitlines() if "sessionwatch: " in line]
+    assert "leaks.json is no baseline (a report, perhaps): name another file" in line
+    assert line.endswith("make it with --sessionwatch-write-baseline")
 
 
 def test_reports(shop, pytester):

@@ -73,6 +73,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
                     function,
                     is_fixable=found is not None,
                     is_late=found is not None and _is_late(project, found, function),
+                    dependency=ast.unparse(default.func) if found else "get_db",
                 )
     for injection in project.injections:
         place, target = injection.place, injection.target
@@ -81,8 +82,15 @@ def check(subject: Subject) -> Iterator[LintFinding]:
         found = subject.called_dependency(place.module, target, place.function)
         if found or project.makes_session(place.module, target, place.function):
             what = f"Depends({ast.unparse(target)}) is given what the call returns, once for all"
-            is_fixable = found is not None
-            yield LintFinding(RULE, place.module, target, what, place.function, is_fixable)
+            yield LintFinding(
+                RULE,
+                place.module,
+                target,
+                what,
+                place.function,
+                is_fixable=found is not None,
+                dependency=ast.unparse(target.func) if found else "get_db",
+            )
 
 
 def _is_late(project: Project, found: SessionDependency, function: Function) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
-from pathlib import PurePath
 
 from sessionwatch.lint.finding import LintFinding, Subject
 from sessionwatch.lint.project import Project
@@ -71,7 +71,7 @@ def check(subject: Subject) -> Iterator[LintFinding]:
         place = injection.place
         what = (
             f"{found.function.name} commits after its yield (line {found.commit.lineno} of "
-            f"{PurePath(found.module_path).name}), when the client has its answer"
+            f"{found.module_path}), when the client has its answer"
         )
         given_to = place.function
         ends_late = given_to is not None and given_to.is_generator
@@ -80,7 +80,16 @@ def check(subject: Subject) -> Iterator[LintFinding]:
             and f"{place.module.name}.{place.alias}" not in pinned
             and place.module.full_name(place.node.func) != "fastapi.Security"  # has no scope
         )
-        yield LintFinding(RULE, place.module, place.node, what, given_to, is_fixable)
+        target = injection.target
+        yield LintFinding(
+            RULE,
+            place.module,
+            place.node,
+            what,
+            given_to,
+            is_fixable,
+            dependency=found.function.name if target is None else ast.unparse(target),
+        )
 
 
 def comes_late(project: Project) -> bool:
