@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from sessionwatch.configuration import Found
     from sessionwatch.instruments.patches import Patch
+    from sessionwatch.records.owner import Owner
 
 TEST, FIXTURE, RUN = "test", "fixture", "run"
 _UNLESS_SET = {
@@ -29,6 +31,8 @@ _UNLESS_SET = {
 }
 """What depends on how fast a machine is has no place in a test, nor what nobody can look at."""
 _ALL_OF_A_TEST = 1 << 62
+_LONGEST_ANSWER_NS = 1_000_000_000
+_BETWEEN_LOOKS_SECONDS = 0.001
 
 
 def suite_settings(asked: Iterable[Found] = (), folder: Path | None = None) -> Settings:
@@ -93,6 +97,8 @@ class Suite:
         What is still out may hang on a cycle, such as a generator that nobody holds any more, and
         close itself when that is collected.
         """
+        if owner.children:
+            _await_answering(owner)
         if owner.leaves_connections_out:
             gc.collect()
         step_down(owner)
@@ -104,3 +110,19 @@ class Suite:
 
         self._requests = watching_requests(self.watch)
         self._requests.apply()
+
+
+def _await_answering(owner: StandIn) -> None:
+    """Wait, but not for long, for requests that another thread answers and has not ended yet.
+
+    Whoever has sent one knows of its response before the server leaves its dependencies.
+    """
+    answering = [child for child in list(owner.children) if _is_answering(child)]
+    until_ns = time.perf_counter_ns() + _LONGEST_ANSWER_NS
+    while any(not child.judged for child in answering) and time.perf_counter_ns() < until_ns:
+        time.sleep(_BETWEEN_LOOKS_SECONDS)
+
+
+def _is_answering(owner: Owner) -> bool:
+    task = owner.task
+    return owner.response_started_ns > 0 and task is not None and task.get_loop().is_running()

@@ -71,6 +71,30 @@ def test_fine_again(address):
     assert outcome.leaking == ["test_shop.py::test_leak"]
 
 
+def test_live_server_that_goes_on_after_its_response(shop):
+    """Who has sent the request knows of the response before the request is over."""
+    outcome = shop(f"""{CLIENT}{SERVER}
+from fastapi import BackgroundTasks
+
+leaked = []
+
+@app.get("/later")
+def later(background: BackgroundTasks) -> None:
+    leaked.append(Session(engine))
+    leaked[0].connection()
+    background.add_task(time.sleep, 0.2)
+
+def test_leak(address):
+    with Client(base_url=address) as client:
+        assert client.get("/later").status_code == 200
+
+def test_fine(address):
+    with Client(base_url=address) as client:
+        assert client.get("/items/2").status_code == 200
+""")
+    assert outcome.leaking == ["test_shop.py::test_leak"]
+
+
 def test_client_of_the_whole_run(shop):
     """Whose loop runs in a thread that is older than the test."""
     outcome = shop(f"""{CLIENT}
