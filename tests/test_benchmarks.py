@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.plugin import SUITES
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -87,3 +89,17 @@ def test_workload_that_is_not_known_is_refused():
     done = _run("--workload", "nothing")
     assert done.returncode == 2
     assert "'nothing' is not one of" in done.stderr
+
+
+def test_plugin_is_compared_with_a_run_without():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.plugin", "--tests", "3", "--pairs", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    suites = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert suites == [*SUITES]
+    assert all(float(line.split()[-4]) > 0 for line in done.stdout.splitlines())

@@ -1,0 +1,149 @@
+"""What `pytest --sessionwatch` adds to a suite of trivial database tests.
+
+    python -m benchmarks.plugin [--tests N] [--pairs N]
+
+Writes such suites (2,000 tests by default), runs pytest on each with and without the plugin by
+turns (7 pairs after a first that is not counted), and prints the processor time of the whole
+process as a multiple of the run without: the median of the pairs, the least and the most.
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+_HEAD = """
+import warnings
+
+import pytest
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import StaticPool
+
+engine = create_engine(
+    "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+)
+"""
+_MODEL = """
+
+class Base(DeclarativeBase):
+    pass
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+Base.metadata.create_all(engine)
+"""
+_SESSION = """
+
+@pytest.fixture
+def session():
+    with Session(engine) as session:
+        yield session
+"""
+_SAVEPOINT = """
+
+@pytest.fixture
+def session():
+    with engine.connect() as connection, connection.begin() as transaction:
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            yield session
+        transaction.rollback()
+"""
+_APPLICATION = """
+from fastapi import Depends, FastAPI
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+app = FastAPI()
+client = TestClient(app)
+
+
+def get_db():
+    with Session(engine) as session:
+        yield session
+
+
+@app.post("/users/{name}")
+def add(name: str, session: Session = Depends(get_db)) -> None:
+    session.add(User(name=name))
+    session.commit()
+"""
+_READS = """
+
+def test_{number}():
+    with Session(engine) as session:
+        assert session.execute(text("SELECT 1")).scalar() == 1
+"""
+_WRITES = """
+
+def test_{number}(session):
+    session.add(User(name="user {number}"))
+    session.commit()
+    assert session.scalars(select(User).where(User.name == "user {number}")).one().id
+"""
+_ASKS = """
+
+def test_{number}():
+    assert client.post("/users/{number}").status_code == 200
+"""
+SUITES = {
+    "one SELECT": (_HEAD, _READS),
+    "INSERT, commit, SELECT": (_HEAD + _MODEL + _SESSION, _WRITES),
+    "the same in a savepoint": (_HEAD + _MODEL + _SAVEPOINT, _WRITES),
+    "a request that INSERTs": (_HEAD + _MODEL + _APPLICATION, _ASKS),
+}
+_TESTS_IN_A_FILE = 100
+
+
+def write_suite(folder: Path, head: str, test: str, tests: int) -> None:
+    """Write that many tests, a hundred in a file."""
+    for first in range(0, tests, _TESTS_IN_A_FILE):
+        numbers = range(first, min(first + _TESTS_IN_A_FILE, tests))
+        source = head + "".join(test.replace("{number}", str(number)) for number in numbers)
+        (folder / f"test_{first}.py").write_text(source)
+
+
+def seconds(folder: Path, *options: str) -> float:
+    """Return the processor time of a run of pytest; raise `ClickException` unless all pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(  # noqa: S603
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise click.ClickException(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+@click.command()
+@click.option("--tests", default=2_000, show_default=True, type=click.IntRange(1))
+@click.option("--pairs", default=7, show_default=True, type=click.IntRange(1))
+def main(tests: int, pairs: int) -> None:
+    """Measure every suite with and without the plugin, by turns."""
+    for name, (head, test) in SUITES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            write_suite(Path(folder), head, test, tests)
+            ratios = [_pair(Path(folder)) for _ in range(pairs + 1)][1:]
+        median = statistics.median(ratios)
+        click.echo(f"{name}: {median:.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
+
+
+def _pair(folder: Path) -> float:
+    without = seconds(folder)
+    return seconds(folder, "--sessionwatch") / without
+
+
+if __name__ == "__main__":
+    main()
