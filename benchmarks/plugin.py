@@ -20,7 +20,7 @@ _HEAD = """
 import warnings
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import StaticPool
 
@@ -50,6 +50,16 @@ def session():
         yield session
 """
 _SAVEPOINT = """
+
+@event.listens_for(engine, "connect")
+def connect(connection, entry):
+    connection.isolation_level = None  # or the driver would begin by itself, and too late
+
+
+@event.listens_for(engine, "begin")
+def begin(connection):
+    connection.exec_driver_sql("BEGIN")
+
 
 @pytest.fixture
 def session():
@@ -100,7 +110,7 @@ def test_{number}():
 SUITES = {
     "one SELECT": (_HEAD, _READS),
     "INSERT, commit, SELECT": (_HEAD + _MODEL + _SESSION, _WRITES),
-    "the same in a savepoint": (_HEAD + _MODEL + _SAVEPOINT, _WRITES),
+    "the same in a savepoint": (_HEAD + _SAVEPOINT + _MODEL, _WRITES),
     "a request that INSERTs": (_HEAD + _MODEL + _APPLICATION, _ASKS),
 }
 _TESTS_IN_A_FILE = 100
