@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sessionwatch.lint.source import Module
 
-_COMMENT = re.compile(r"#\s*sessionwatch:\s*ignore(?:\[([^\]]*)\])?", re.IGNORECASE)
+_COMMENT = re.compile(r"#\s*sessionwatch:\s*ignore(?:\s*\[([^\]]*))?", re.IGNORECASE)
 
 
 @dataclass(slots=True)

@@ -37,6 +37,14 @@ def test_beginning_of_codes_in_a_comment(lint):
     assert [codes for _, codes in in_vain.unused] == [["SW6", "SW61", "SW7"]]
 
 
+@pytest.mark.parametrize("written", ["ignore [SW606]", "ignore[SW606", "ignore\t[ SW606 ]"])
+def test_ignore_with_a_slip_of_the_pen_allows_no_more_than_it_names(lint, written):
+    wrong = lint({"one.py": LEAK.format(f"  # sessionwatch: {written}")})
+    assert [finding.rule.code for finding in wrong.findings] == ["SW601"]
+    right = lint({"one.py": LEAK.format(f"  # sessionwatch: {written}".replace("606", "601"))})
+    assert right.findings == []
+
+
 def test_ignore_of_a_rule_that_is_off_is_not_called_unused(lint):
     source = {"one.py": LEAK.format("  # sessionwatch: ignore[SW601]")}
     assert lint(source, reports=lambda code: code == "SW602").unused == []
