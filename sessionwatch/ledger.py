@@ -69,6 +69,7 @@ class Ledger:
         self._unsettled: dict[SessionRecord, None] = {}
         self._unsettled_holds: dict[ConnectionHold, None] = {}
         self._most_owners = settings.max_owners
+        self._most_routes = settings.max_routes
         self._stacks = KeptStacks(settings.max_stacks)
         self._courses = Courses(settings.timelines, settings.max_timelines)
         self._dropped = dict.fromkeys(BOUNDS, 0)
@@ -99,7 +100,7 @@ class Ledger:
             owner.judged = True
             if not owner.sessions and not owner.holds and not owner.crowded:
                 return
-            route = self._route(owner.label)
+            route = self._route(owner.route or owner.label)
             route.owners += 1
             for session in list(owner.sessions):
                 if session.folded:
@@ -312,9 +313,11 @@ class Ledger:
         """Return the entry of a route, or that of all others when there are too many."""
         route = totals.get(label)
         if route is None:
-            if len(totals) >= self._settings.max_routes:
+            if len(totals) >= self._most_routes:
                 label = OTHER_ROUTES
-            route = totals.setdefault(label, RouteTotals())
+                route = totals.get(label)
+            if route is None:
+                route = totals[label] = RouteTotals()
         return route
 
     def _fold(self, session: SessionRecord, now_ns: int) -> None:

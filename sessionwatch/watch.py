@@ -182,9 +182,9 @@ class SessionWatch:
                 owner.parent.child_ended(owner)
             if self._draws_all:
                 self._judge_when_settled(owner)
-            elif owner.uneventful:
+            elif owner.is_uneventful():
                 self._pass(owner)
-            elif owner.saved_at_once:
+            elif owner.saved_at_once():
                 self._ledger.keep_course(owner)
                 self._pass(owner)
             else:
@@ -198,7 +198,7 @@ class SessionWatch:
         if owner.judged:
             return
         try:
-            if self._draws_all or not owner.uneventful:
+            if self._draws_all or not owner.is_uneventful():
                 self._child_tasks.forget(owner)
                 self._judge_owner(owner)
             else:

@@ -132,8 +132,10 @@ def checked_out(
     recorder = owner.recorder
     if recorder.only is not None and not recorder.only.pool(pool):
         return
-    holds = information.setdefault(_KEY, [])
-    if holds:
+    holds = information.get(_KEY)
+    if holds is None:
+        holds = information[_KEY] = []
+    elif holds:
         end_unnoticed(holds)
         holds[:] = [hold for hold in holds if not hold.returned_ns]
         if any(hold.proxy() is proxy for hold in holds):
@@ -189,11 +191,13 @@ def returned(dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
     holds: list[ConnectionHold] = information.get(_KEY, []) if information is not None else []
     if not holds:
         return
-    hold = holds[0] if len(holds) == 1 else _ending(holds)
-    holds.remove(hold)
-    if hold.returned_ns:
-        return
-    hold.give_back(hold.owner.recorder.clock(), reclaimed=hold.proxy() is None)
+    if len(holds) == 1:
+        hold = holds.pop()
+    else:
+        hold = _ending(holds)
+        holds.remove(hold)
+    if not hold.returned_ns:
+        hold.give_back(hold.owner.recorder.clock(), hold.proxy() is None)
 
 
 def end_unnoticed(holds: list[ConnectionHold]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
+from asyncio.events import _get_running_loop
 from collections.abc import Callable
 from threading import get_ident
 from typing import Any
@@ -39,7 +40,12 @@ from sessionwatch.instruments.session_record import (
 from sessionwatch.instruments.stacks import ending_at
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stand_in import StandIn
-from sessionwatch.records.transaction import Joining, Outcome, TransactionRecord
+from sessionwatch.records.transaction import (
+    COMMITTED,
+    NOT_JOINED,
+    Joining,
+    TransactionRecord,
+)
 
 
 @guarded
@@ -53,9 +59,10 @@ def session_opened(session: WatchedSession) -> None:
         return
     stack, scoped = recorder.capture(sys._getframe(3))
     record = SessionRecord(owner, recorder.clock(), stack, scoped, get_ident())
-    task = running_task()
-    if task is not None and task is not owner.task:
-        record.task = weakref.ref(task)
+    if _get_running_loop() is not None:
+        task = running_task()
+        if task is not None and task is not owner.task:
+            record.task = weakref.ref(task)
     if INFO in session.__dict__:
         read_mark(record, session)
     session._sessionwatch = record
@@ -212,7 +219,7 @@ def transaction_began(
         record.lent.append(hold)
         hold.borrowers = [*(hold.borrowers or ()), record]
     joined = record.transaction
-    if joined and joined.joined is Joining.NOT and connection.in_nested_transaction():
+    if joined and joined.joined is NOT_JOINED and connection.in_nested_transaction():
         joined.joined = Joining.SAVEPOINT
 
 
@@ -237,9 +244,9 @@ def committed(session: WatchedSession) -> None:
         record.savepoints_released += 1
         return
     recorder = record.owner.recorder
-    transaction.outcome = Outcome.COMMITTED
+    transaction.outcome = COMMITTED
     transaction.ended_ns = recorder.clock()
-    if transaction.joined is Joining.NOT:
+    if transaction.joined is NOT_JOINED:
         record.committed += 1
     elif transaction.joined is Joining.SAVEPOINT:
         record.savepoints_released += 1
@@ -307,10 +314,10 @@ def _wrap_constructor(original: Callable[..., None]) -> Callable[..., None]:
 
 def _wrap_closing(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def close(self: Session, *arguments: Any, **options: Any) -> Any:
+    def close(self: Session) -> Any:
         session_closing(self)
         try:
-            result = original(self, *arguments, **options)
+            result = original(self)
         except BaseException as error:
             refused(record_of(self), error)
             closing_failed(self)

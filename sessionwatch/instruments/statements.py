@@ -35,6 +35,8 @@ _WRITING = re.compile(
     _COMMENTS + r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_READING = ("SELECT", "select")
+"""What most texts begin with, and none that writes."""
 _WITH = re.compile(_COMMENTS + r"WITH\b", re.IGNORECASE | re.DOTALL)
 _WRITING_AFTER_WITH = re.compile(
     r"(?:\bAS\s*+(?:NOT\s++)?+(?:MATERIALIZED\s*+)?+\(|\))\s*+(?:INSERT|UPDATE|DELETE|MERGE)\b",
@@ -149,6 +151,8 @@ def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
 
 
 def _is_writing_text(text: str) -> bool:
+    if text.startswith(_READING):
+        return False
     if _WRITING.match(text):
         return True
     return _WITH.match(text) is not None and _WRITING_AFTER_WITH.search(text) is not None

@@ -128,11 +128,14 @@ class ConnectionHold:
             self.owner.recorder.hold_returned(self)
         else:
             session.checkins += 1
-            session.reclaimed += reclaimed
-            session.terminated += self.terminated
             session.held_ns += held_ns
-            session.idle_ns += max(0, held_ns - self.busy_ns)
-            if not reclaimed:
+            if held_ns > self.busy_ns:
+                session.idle_ns += held_ns - self.busy_ns
+            if self.terminated:
+                session.terminated += 1
+            if reclaimed:
+                session.reclaimed += 1
+            else:
                 session.gave_back(self)
 
     def counts(self, now_ns: int) -> Counts:

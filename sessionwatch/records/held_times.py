@@ -6,6 +6,8 @@ from math import ceil
 
 _STEPS_PER_DOUBLING = 8
 _SHIFT = _STEPS_PER_DOUBLING.bit_length() - 1
+_EXACT_BITS = _SHIFT + 1
+"""Times of no more bits are steps of their own."""
 
 
 class HeldTimes:
@@ -26,11 +28,13 @@ class HeldTimes:
 
     def note(self, held_ns: int) -> None:
         """Note a time."""
-        self._count(held_ns, 1)
+        step = _step(held_ns)
+        self._steps[step] = self._steps.get(step, 0) + 1
 
     def take_back(self, held_ns: int) -> None:
         """Forget a time that was noted."""
-        self._count(held_ns, -1)
+        step = _step(held_ns)
+        self._steps[step] = self._steps.get(step, 0) - 1
 
     def add(self, other: HeldTimes) -> None:
         """Add all times of `other`."""
@@ -58,17 +62,13 @@ class HeldTimes:
                 return _middle(step)
         return None
 
-    def _count(self, held_ns: int, times: int) -> None:
-        step = _step(held_ns)
-        self._steps[step] = self._steps.get(step, 0) + times
-
 
 def _step(held_ns: int) -> int:
     """Return the step of a time: twice its power of two's steps, and its place among them."""
-    shift = held_ns.bit_length() - 1 - _SHIFT
-    if shift <= 0 or held_ns < 0:
-        return max(0, held_ns)
-    return (shift << _SHIFT) + (held_ns >> shift)
+    shift = held_ns.bit_length() - _EXACT_BITS
+    if shift > 0 and held_ns > 0:
+        return (shift << _SHIFT) + (held_ns >> shift)
+    return max(0, held_ns)
 
 
 def _middle(step: int) -> float:

@@ -191,8 +191,7 @@ class Owner:
         """Whether the response has begun and its last byte has not been sent."""
         return self.response_started_ns > 0 and not self.response_completed_ns and not self.ended_ns
 
-    @property
-    def uneventful(self) -> bool:
+    def is_uneventful(self) -> bool:
         """Whether all sessions are closed and none wrote, so that no rule needs to look."""
         if self.holds:
             return False
@@ -203,7 +202,6 @@ class Owner:
                 return False
         return True
 
-    @property
     def saved_at_once(self) -> bool:
         """Whether an owner that succeeded has saved all its work at once before it said so.
 

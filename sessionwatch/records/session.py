@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sessionwatch.records.counts import Counts
 from sessionwatch.records.mark import AUDIT
 from sessionwatch.records.transaction import (
+    COMMITTED,
     MOST_DRAWN,
+    OPEN,
     Joining,
     Outcome,
     TransactionRecord,
@@ -138,14 +140,14 @@ class SessionRecord:
         return (
             self.closed_ns > 0
             and not self.reclaimed
-            and all(each.outcome is Outcome.COMMITTED for each in self.transactions or ())
+            and all(each.outcome is COMMITTED for each in self.transactions or ())
         )
 
     @property
     def writes_uncommitted(self) -> int:
         """How many writes the last transaction held when it ended, or holds, uncommitted."""
         transaction = self.transaction or self.last_ended
-        if transaction is None or transaction.outcome is Outcome.COMMITTED:
+        if transaction is None or transaction.outcome is COMMITTED:
             return 0
         return transaction.writes if transaction.at_stake else 0
 
@@ -182,16 +184,19 @@ class SessionRecord:
         if self.last_ended is not None:
             self._keep_quiet(self.last_ended)
         self.last_ended = transaction
-        for hold in self.lent or ():
-            if hold.borrowers:
-                hold.borrowers.remove(self)
-        self.lent = None
-        if transaction.outcome is Outcome.OPEN:
+        if self.lent:
+            for hold in self.lent:
+                if hold.borrowers:
+                    hold.borrowers.remove(self)
+            self.lent = None
+        has_written = transaction.writes or transaction.orphaned_writes
+        if transaction.outcome is OPEN:
             transaction.outcome = Outcome.DISCARDED
             transaction.given_up = given_up
             transaction.ended_ns = now_ns
-            self.discarded += transaction.loses_writes
-        if transaction.writes or transaction.error or transaction.orphaned_writes:
+            if has_written:
+                self.discarded += transaction.loses_writes
+        if has_written or transaction.error:
             self.keep(transaction)
 
     def end_collected(self, now_ns: int) -> None:

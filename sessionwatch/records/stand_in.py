@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.counts import Counts
 from sessionwatch.records.one_leak import codes_by_chance
-from sessionwatch.records.owner import Owner
+from sessionwatch.records.owner import NOTHING_ALLOWED, Owner
 
 if TYPE_CHECKING:
     from sessionwatch.records.connection import ConnectionHold
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _OF_WORK = "SW2"
 """What these codes tell of is a test's own business: it writes in order to throw it away."""
+_NOBODY: frozenset[threading.Thread] = frozenset()
 
 
 class StandIn(Owner):
@@ -35,27 +36,24 @@ class StandIn(Owner):
     )
 
     def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
-        super().__init__(kind, name, recorder, started_ns)
-        self.bystanders: set[threading.Thread] = set()
+        Owner.__init__(self, kind, name, recorder, started_ns)
+        self.bystanders: frozenset[threading.Thread] = _NOBODY
         if threading.active_count() > 1:
-            self.bystanders = {*threading.enumerate()} - {threading.current_thread()}
+            self.bystanders = frozenset(threading.enumerate()) - {threading.current_thread()}
         self.children: dict[Owner, None] = {}
         self.ended_sessions: list[SessionRecord] = []
         self.ended_holds: list[ConnectionHold] = []
         self.findings: list[Any] = []
         """What was found of it and its children, and is not permitted."""
-        self.permitted: frozenset[str] = frozenset()
+        self.permitted = NOTHING_ALLOWED
         """The codes of what may be found of it and its children, or what they begin with."""
         self.permitted_and_found: set[str] = set()
 
-    def stands_for(self, recorder: Recorder) -> bool:
-        """Whether what a watch sees in this thread belongs to it."""
-        if recorder is not self.recorder:
-            return False
-        return not self.bystanders or threading.current_thread() not in self.bystanders
+    def is_bystander(self) -> bool:
+        """Whether this thread was there before, so that what it does is not the test's."""
+        return threading.current_thread() in self.bystanders
 
-    @property
-    def uneventful(self) -> bool:
+    def is_uneventful(self) -> bool:
         """Whether everything is closed, whatever was written, so that no rule needs to look."""
         for session in self.sessions:
             if not session.closed_ns or session.reclaimed or session.terminated:
@@ -92,6 +90,8 @@ class StandIn(Owner):
 
     def used_sessions(self) -> list[SessionRecord]:
         """Return every session that was opened inside so far."""
+        if self.ended_ns and not self.children:
+            return [*self.ended_sessions]
         own = [session for owner in self._under_way() for session in list(owner.sessions)]
         return self.ended_sessions + own
 
@@ -117,10 +117,9 @@ class StandIn(Owner):
                 session.add_to(counts, self.ended_ns)
         return counts
 
-    @property
     def leaves_connections_out(self) -> bool:
         """Whether a connection is out now that was checked out inside."""
-        if not self.children and self.uneventful:
+        if not self.children and self.is_uneventful():
             return False
         return any(session.connections_out() for session in self.used_sessions()) or any(
             not hold.returned_ns for hold in self.used_holds()
@@ -128,18 +127,23 @@ class StandIn(Owner):
 
     def judge_all(self, now_ns: int) -> None:
         """End, and judge with those requests and jobs whose child tasks are not done yet."""
-        for child in list(self.children):
-            if child.ended_ns:
-                child.recorder.judge(child)
-        self.end(now_ns)
-        self.child_ended(self)
+        if self.children:
+            for child in list(self.children):
+                if child.ended_ns:
+                    child.recorder.judge(child)
+        self.route, self.ended_ns = self.name, now_ns
+        if self.sessions or self.holds:
+            self.child_ended(self)
         self.recorder.judge(self)
 
     def let_go(self) -> None:
         """Let go of what was used inside, which refers to it: nobody asks for it any more."""
-        self.children.clear()
-        self.ended_sessions.clear()
-        self.ended_holds.clear()
+        if self.children:
+            self.children.clear()
+        if self.ended_sessions:
+            self.ended_sessions.clear()
+        if self.ended_holds:
+            self.ended_holds.clear()
 
     def _under_way(self) -> list[Owner]:
         return [owner for owner in (self, *self.children) if not owner.ended_ns]

@@ -50,7 +50,7 @@ class TestHandle:
 
         What its fixtures had open when it began is not meant, nor what is below an error.
         """
-        if self._owner.leaves_connections_out:
+        if self._owner.leaves_connections_out():
             gc.collect()
         raise_for([*self.findings, *self._open_now()], "is not clean", self._owner)
 

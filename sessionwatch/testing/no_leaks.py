@@ -89,7 +89,7 @@ class NoLeaks:
         assert watch is not None
         try:
             current_owner.reset(self._token)
-            if owner.leaves_connections_out:
+            if owner.leaves_connections_out():
                 gc.collect()
             owner.judge_all(watch.clock())
         finally:

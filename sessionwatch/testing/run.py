@@ -64,9 +64,11 @@ class Run:
         if item.user_properties:
             _take_verdict(item.user_properties)  # of a run before, where a test is run again
         owner = self.owner = self._suite.begin(TEST, item.nodeid)
-        owner.permitted, wrong = _permitted(item)
-        if wrong:
-            pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {wrong}", pytrace=False)
+        marks = _marks_around(item.parent)
+        if item.own_markers:
+            marks = (*_marks(item), *marks)
+        if marks:
+            owner.permitted = _permitted(item, marks)
 
     def pytest_exception_interact(self, node: Any) -> None:
         """Note that a test failed by itself; this is told before its teardown, forked or not."""
@@ -250,15 +252,17 @@ def _marks_around(node: Any) -> tuple[pytest.Mark, ...]:
     return marks
 
 
-def _permitted(item: pytest.Item) -> tuple[frozenset[str], str]:
-    """Return the codes that a test's marks allow, and what is wrong with these marks, if any is."""
+def _permitted(item: pytest.Item, marks: tuple[pytest.Mark, ...]) -> frozenset[str]:
+    """Return the codes that a test's marks allow; fail the test for a mark that is wrong."""
     permitted: frozenset[str] = frozenset()
-    for mark in (*_marks(item), *_marks_around(item.parent)):
+    for mark in marks:
         codes = mark.kwargs.get("allow", ())
-        if mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str):
-            return permitted, "write @pytest.mark.sessionwatch(allow=['SW101'])"
-        try:
-            permitted |= rules.codes.require_codes(codes)
-        except ValueError as error:
-            return permitted, str(error)
-    return permitted, ""
+        wrong = "write @pytest.mark.sessionwatch(allow=['SW101'])"
+        if not (mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str)):
+            try:
+                permitted |= rules.codes.require_codes(codes)
+                continue
+            except ValueError as error:
+                wrong = str(error)
+        pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {wrong}", pytrace=False)
+    return permitted

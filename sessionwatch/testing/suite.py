@@ -99,7 +99,7 @@ class Suite:
         """
         if owner.children:
             _await_answering(owner)
-        if owner.leaves_connections_out:
+        if owner.leaves_connections_out():
             gc.collect()
         step_down(owner)
         owner.judge_all(self.watch.clock())

@@ -90,12 +90,12 @@ def _holders(owner: StandIn, known: Holders) -> Holders:
     sessions = owner.used_sessions()
     if not sessions:
         return []
-    least_ns = known[-1][0] * 1e9 if len(known) == _MOST_HOLDERS else 0
-    longest_ns, session = 0, None
+    longest_ns = known[-1][0] * 1e9 if len(known) == _MOST_HOLDERS else 0
+    session = None
     for each in sessions:
         if each.held_ns > longest_ns:
             longest_ns, session = each.held_ns, each
-    if session is None or longest_ns <= least_ns:
+    if session is None:
         return []
     with redacting(owner.recorder.redact):
         return [(longest_ns / 1e9, f"{owner.name}: session opened{at(session.opened_at)}")]

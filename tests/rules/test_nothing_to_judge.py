@@ -63,7 +63,7 @@ def owners(draw):
 
 @given(owners())
 def test_no_rule_has_anything_to_say(owner):
-    if owner.uneventful or owner.saved_at_once:
+    if owner.is_uneventful() or owner.saved_at_once():
         assert [each for check in OWNER_RULES.values() for each in check(owner)] == []
 
 
@@ -84,7 +84,7 @@ def saved_owner(kind="request"):
 
 @pytest.mark.parametrize("kind", ["request", "job"])
 def test_who_committed_once_and_closed_is_not_judged(kind):
-    assert saved_owner(kind)[0].saved_at_once
+    assert saved_owner(kind)[0].saved_at_once()
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_who_committed_once_and_closed_is_not_judged(kind):
 def test_whoever_did_anything_else_is_judged(whose, attribute, value):
     parts = dict(zip(("owner", "session", "transaction"), saved_owner(), strict=True))
     setattr(parts[whose], attribute, value)
-    assert not parts["owner"].saved_at_once
+    assert not parts["owner"].saved_at_once()
 
 
 def test_two_commits_are_judged():
     owner, session, transaction = saved_owner()
     session.transactions.append(transaction)
-    assert not owner.saved_at_once
+    assert not owner.saved_at_once()
