@@ -119,7 +119,7 @@ class Ledger:
         for hold in list(owner.holds):
             if hold.returned_ns:
                 if owner.holds.pop(hold, _GONE) is not _GONE:
-                    route.counts.add(hold.counts(now_ns))
+                    hold.add_to(route.counts, now_ns)
             elif len(self._unsettled_holds) < self._settings.max_open_sessions:
                 self._unsettled_holds[hold] = None
             else:
@@ -156,7 +156,7 @@ class Ledger:
                 return False
             self._unsettled_holds.pop(hold, None)
             self._count_no_more(hold)
-            self._route(hold.owner.label).counts.add(hold.counts(now_ns))
+            hold.add_to(self._route(hold.owner.label).counts, now_ns)
             return True
 
     def reopen(self, session: SessionRecord, now_ns: int) -> None:
@@ -273,13 +273,13 @@ class Ledger:
                 for session in paced(sessions):
                     session.add_to(route.counts, now_ns)
                 for hold in holds:
-                    route.counts.add(hold.counts(now_ns))
+                    hold.add_to(route.counts, now_ns)
         for session in paced(unsettled):
             route = self._total_of(session.owner.label, totals)
             session.add_to(route.counts, now_ns)
         for hold in unsettled_holds:
             route = self._total_of(hold.owner.label, totals)
-            route.counts.add(hold.counts(now_ns))
+            hold.add_to(route.counts, now_ns)
         return totals
 
     def _keep_unsettled(self, session: SessionRecord, now_ns: int) -> None:

@@ -132,6 +132,24 @@ def guarded(hook: Callable[..., Any]) -> Callable[..., Any]:
                     hook_failed(hook.__name__)
                     return None
 
+        case 4:
+
+            def call(first: Any, second: Any, third: Any, fourth: Any) -> Any:
+                try:
+                    return hook(first, second, third, fourth)
+                except Exception:  # noqa: BLE001
+                    hook_failed(hook.__name__)
+                    return None
+
+        case 5:
+
+            def call(first: Any, second: Any, third: Any, fourth: Any, fifth: Any) -> Any:
+                try:
+                    return hook(first, second, third, fourth, fifth)
+                except Exception:  # noqa: BLE001
+                    hook_failed(hook.__name__)
+                    return None
+
         case _:
 
             def call(*arguments: Any) -> Any:
@@ -155,6 +173,17 @@ def listener(hook: Callable[..., Any]) -> Callable[..., Any]:
                     return None
                 try:
                     return hook(first, second)
+                except Exception:  # noqa: BLE001
+                    hook_failed(hook.__name__)
+                    return None
+
+        case 3:
+
+            def call(first: Any, second: Any, third: Any) -> Any:
+                if not _running:
+                    return None
+                try:
+                    return hook(first, second, third)
                 except Exception:  # noqa: BLE001
                     hook_failed(hook.__name__)
                     return None

@@ -161,8 +161,9 @@ def _is_reentrant(frame: FrameType | None) -> bool:
 @guarded
 def _invalid_transaction_used(connection: Connection) -> None:
     hold: ConnectionHold | None = connection.__dict__.get("_sessionwatch")
-    if hold is not None and hold.user is not None:
-        _note_failed_use(hold.user)
+    session = hold.user() if hold is not None else None
+    if session is not None:
+        _note_failed_use(session)
 
 
 def statement_refused(session: SessionRecord, error: BaseException) -> None:

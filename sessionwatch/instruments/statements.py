@@ -35,7 +35,7 @@ _WRITING = re.compile(
     _COMMENTS + r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_READING = ("SELECT", "select")
+_NO_WRITES = ("SELECT", "select", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN")
 """What most texts begin with, and none that writes."""
 _WITH = re.compile(_COMMENTS + r"WITH\b", re.IGNORECASE | re.DOTALL)
 _WRITING_AFTER_WITH = re.compile(
@@ -85,7 +85,7 @@ def statement_ended(
         return
     _note_end(connection, hold)
     text = _text_without_parameters(statement, result)
-    session = hold.user
+    session = hold.user()
     wrote = _changes_rows(statement, text, result)
     if session is None:
         hold.statements += 1
@@ -110,7 +110,7 @@ def statement_ended(
 def statement_failed(connection: Connection, hold: ConnectionHold, error: BaseException) -> None:
     """Note that a statement raised, with the name of the error alone."""
     _note_end(connection, hold)
-    session = hold.user
+    session = hold.user()
     if session is None:
         hold.statements += 1
     else:
@@ -151,7 +151,7 @@ def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
 
 
 def _is_writing_text(text: str) -> bool:
-    if text.startswith(_READING):
+    if text.startswith(_NO_WRITES):
         return False
     if _WRITING.match(text):
         return True

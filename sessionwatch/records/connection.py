@@ -78,9 +78,8 @@ class ConnectionHold:
         """Where the holder was opened: the session, or the connection where there is none."""
         return self.session.opened_at if self.session is not None else self.checked_out_at
 
-    @property
     def user(self) -> SessionRecord | None:
-        """The session that works on it: its own, or the newest of those that it is lent to."""
+        """Return the session that works on it: its own, or the newest that it is lent to."""
         if self.borrowers:
             return self.borrowers[-1]
         return self.session
@@ -140,11 +139,15 @@ class ConnectionHold:
 
     def counts(self, now_ns: int) -> Counts:
         """Return the numbers of a hold that belongs to no session."""
-        return Counts(
-            statements=self.statements,
-            writes=self.writes,
-            checkouts=1,
-            checkins=int(self.returned_ns > 0),
-            held_ns=self.held_ns(now_ns),
-            idle_ns=self.idle_ns(now_ns),
-        )
+        counts = Counts()
+        self.add_to(counts, now_ns)
+        return counts
+
+    def add_to(self, counts: Counts, now_ns: int) -> None:
+        """Add the numbers of a hold that belongs to no session to `counts`."""
+        counts.statements += self.statements
+        counts.writes += self.writes
+        counts.checkouts += 1
+        counts.checkins += self.returned_ns > 0
+        counts.held_ns += self.held_ns(now_ns)
+        counts.idle_ns += self.idle_ns(now_ns)

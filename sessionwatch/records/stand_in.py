@@ -106,7 +106,7 @@ class StandIn(Owner):
         for session in self.used_sessions():
             session.add_to(counts, now_ns)
         for hold in self.used_holds():
-            counts.add(hold.counts(now_ns))
+            hold.add_to(counts, now_ns)
         return counts
 
     def foreign_counts(self) -> Counts:
