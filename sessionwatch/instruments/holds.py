@@ -134,8 +134,8 @@ def checked_out(
         return
     holds = information.get(_KEY)
     if holds is None:
-        holds = information[_KEY] = []
-    elif holds:
+        holds = information.setdefault(_KEY, [])
+    if holds:
         end_unnoticed(holds)
         holds[:] = [hold for hold in holds if not hold.returned_ns]
         if any(hold.proxy() is proxy for hold in holds):
