@@ -11,6 +11,7 @@ from sessionwatch.courses import Course, Courses
 from sessionwatch.kept_stacks import KeptStacks
 from sessionwatch.pacing import paced
 from sessionwatch.records.connection import ConnectionHold
+from sessionwatch.records.counts import Counts
 from sessionwatch.records.owner import Owner, Pin
 from sessionwatch.records.session import SessionRecord, cut
 from sessionwatch.route_totals import RouteTotals
@@ -297,8 +298,10 @@ class Ledger:
 
     def _count_as_it_stands(self, record: SessionRecord | ConnectionHold, now_ns: int) -> None:
         """Add what is open and not followed; the record itself knows what to take back later."""
-        record.counted = record.counts(now_ns)
-        self._route(record.owner.label).counts.add(record.counted)
+        counts = Counts()
+        record.add_to(counts, now_ns)
+        record.counted = counts
+        self._route(record.owner.label).counts.add(counts)
 
     def _count_no_more(self, record: SessionRecord | ConnectionHold) -> None:
         counted = getattr(record, "counted", None)

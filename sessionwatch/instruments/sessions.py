@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
-from asyncio.events import _get_running_loop
 from collections.abc import Callable
 from threading import get_ident
 from typing import Any
@@ -59,10 +58,9 @@ def session_opened(session: WatchedSession) -> None:
         return
     stack, scoped = recorder.capture(sys._getframe(3))
     record = SessionRecord(owner, recorder.clock(), stack, scoped, get_ident())
-    if _get_running_loop() is not None:
-        task = running_task()
-        if task is not None and task is not owner.task:
-            record.task = weakref.ref(task)
+    task = running_task()
+    if task is not None and task is not owner.task:
+        record.task = weakref.ref(task)
     if INFO in session.__dict__:
         read_mark(record, session)
     session._sessionwatch = record

@@ -137,12 +137,6 @@ class ConnectionHold:
             else:
                 session.gave_back(self)
 
-    def counts(self, now_ns: int) -> Counts:
-        """Return the numbers of a hold that belongs to no session."""
-        counts = Counts()
-        self.add_to(counts, now_ns)
-        return counts
-
     def add_to(self, counts: Counts, now_ns: int) -> None:
         """Add the numbers of a hold that belongs to no session to `counts`."""
         counts.statements += self.statements

@@ -254,15 +254,15 @@ def _marks_around(node: Any) -> tuple[pytest.Mark, ...]:
 
 def _permitted(item: pytest.Item, marks: tuple[pytest.Mark, ...]) -> frozenset[str]:
     """Return the codes that a test's marks allow; fail the test for a mark that is wrong."""
-    permitted: frozenset[str] = frozenset()
-    for mark in marks:
-        codes = mark.kwargs.get("allow", ())
-        wrong = "write @pytest.mark.sessionwatch(allow=['SW101'])"
-        if not (mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str)):
-            try:
-                permitted |= rules.codes.require_codes(codes)
-                continue
-            except ValueError as error:
-                wrong = str(error)
-        pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {wrong}", pytrace=False)
-    return permitted
+    try:
+        return frozenset[str]().union(*[_allowed(mark) for mark in marks])
+    except ValueError as error:
+        pytest.fail(f"sessionwatch: the mark of {item.nodeid}: {error}", pytrace=False)
+
+
+def _allowed(mark: pytest.Mark) -> frozenset[str]:
+    """Return the codes that a mark allows; raise `ValueError` that says what is wrong with it."""
+    codes = mark.kwargs.get("allow", ())
+    if mark.args or set(mark.kwargs) - {"allow"} or isinstance(codes, str):
+        raise ValueError("write @pytest.mark.sessionwatch(allow=['SW101'])")
+    return rules.codes.require_codes(codes)
