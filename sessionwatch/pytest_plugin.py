@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from sessionwatch.testing.run import Run
 
     try:
-        options = Options.of(config)
+        options = Options(config)
         if options.level == OFF:
             _require_nothing_else(config)
         else:

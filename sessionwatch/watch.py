@@ -13,19 +13,17 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from sessionwatch import outlets, rules
+from sessionwatch import instruments, outlets, rules
 from sessionwatch.child_tasks import ChildTasks, tasks_that_hold
 from sessionwatch.courses import ALL, Course
 from sessionwatch.instruments.attribution import adopt, current_owner, running_task
 from sessionwatch.instruments.blocking import NEVER_NS
-from sessionwatch.instruments.detached import error_left
 from sessionwatch.instruments.holds import pool_records, pools_now
 from sessionwatch.instruments.session_record import read_mark
 from sessionwatch.instruments.sessions import notify_when_collected
 from sessionwatch.instruments.stacks import CAPTURES
 from sessionwatch.instruments.switch import turn_off, turn_on
 from sessionwatch.ledger import FindingEntry, Ledger
-from sessionwatch.narrowing import Narrowing
 from sessionwatch.records.connection import ConnectionHold
 from sessionwatch.records.owner import MANY_OF_ONE_OWNER, Owner
 from sessionwatch.records.pool import PoolRecord
@@ -38,6 +36,7 @@ from sessionwatch.settings import Settings
 from sessionwatch.suspects import Suspects
 
 if TYPE_CHECKING:
+    from sessionwatch.narrowing import Narrowing
     from sessionwatch.records.incident import Incident
     from sessionwatch.rules.rule import Finding
     from sessionwatch.snapshot import Snapshot
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 _RETURNS_BEFORE_TIDYING = 64
 _IMPORTED_AT_START = (
     "sessionwatch.records.incident",
+    "sessionwatch.instruments.detached",
     "sessionwatch.rules.catalog",
     "sessionwatch.open_sessions",
     "sessionwatch.snapshot",
@@ -80,7 +80,7 @@ class SessionWatch:
         self.clock = clock
         self.capture = CAPTURES[self.settings.stacks]
         self.process_owner = Owner("process", "process", self, clock())
-        self.only = Narrowing(only) if only else None
+        self.only = _narrowing(only) if only else None
         blocked = self.settings.loop_blocked_seconds
         self.loop_blocked_ns = NEVER_NS if blocked is None else round(blocked * 1e9)
         self.watches_outbound = "SW304" in (*self.settings.select, *self.settings.extend_select)
@@ -157,7 +157,7 @@ class SessionWatch:
         try:
             yield owner
         except BaseException as error:
-            error_left(owner, error, None)
+            instruments.detached.error_left(owner, error, None)
             raise
         finally:
             current_owner.reset(token)
@@ -577,6 +577,12 @@ class SessionWatch:
         if leaked.reported is not None:
             self._ledger.note_return(leaked.reported)
             leaked.reported = None
+
+
+def _narrowing(only: Sequence[Any]) -> Narrowing:
+    from sessionwatch.narrowing import Narrowing
+
+    return Narrowing(only)
 
 
 def _redacting_as(settings: Settings) -> Callable[[], AbstractContextManager[None]]:

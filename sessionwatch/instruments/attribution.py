@@ -10,11 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.owner import Owner
-from sessionwatch.records.recorder import Recorder
 from sessionwatch.records.stand_in import StandIn
+
+if TYPE_CHECKING:
+    from sessionwatch.records.recorder import Recorder
 
 current_owner: ContextVar[Owner | None] = ContextVar("sessionwatch_owner", default=None)
 """The request or job that this task or thread works for."""

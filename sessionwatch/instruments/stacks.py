@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import NamedTuple
 
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
@@ -82,15 +81,10 @@ def capture_application(frames: Iterable[FrameType]) -> Stack:
     return Stack(tuple(raw))
 
 
-class Ending(NamedTuple):
-    """Who ends a transaction, as far as its stack tells."""
-
-    stack: Stack
-    """The application's frames alone, all of them."""
-    dependency_exit: bool
-    """Whether a generator goes on after its `yield`, and no code of the user's has it do so."""
-    served: bool
-    """Whether the application was called with a request, and calls this: no task of its own."""
+Ending = tuple[Stack, bool, bool]
+"""Who ends a transaction, as far as its stack tells: the application's frames alone, all of them;
+whether a generator goes on after its `yield`, and no code of the user's has it do so; whether the
+application was called with a request, and calls this: no task of its own."""
 
 
 def ending_at(frame: FrameType | None) -> Ending:
@@ -133,7 +127,7 @@ def ending_at(frame: FrameType | None) -> Ending:
         below = code
         frame = frame.f_back or _frame_across_greenlets(frame)
     exits = exits or leaving
-    return Ending(Stack(tuple(raw)), exits, served or exits)
+    return Stack(tuple(raw)), exits, served or exits
 
 
 def capture_full(frame: FrameType | None) -> tuple[Stack, bool]:

@@ -31,16 +31,12 @@ from sessionwatch.records.connection import ConnectionHold
 
 # Every repetition is possessive: no text of an application's makes these patterns backtrack.
 _COMMENTS = r"(?:\s++|/\*(?>.*?\*/)|--[^\n]*+\n)*+"
-_WRITING = re.compile(
-    _COMMENTS + r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+_WRITING = _COMMENTS + r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b"
 _NO_WRITES = ("SELECT", "select", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN")
 """What most texts begin with, and none that writes."""
-_WITH = re.compile(_COMMENTS + r"WITH\b", re.IGNORECASE | re.DOTALL)
-_WRITING_AFTER_WITH = re.compile(
-    r"(?:\bAS\s*+(?:NOT\s++)?+(?:MATERIALIZED\s*+)?+\(|\))\s*+(?:INSERT|UPDATE|DELETE|MERGE)\b",
-    re.IGNORECASE,
+_WITH = _COMMENTS + r"WITH\b"
+_WRITING_AFTER_WITH = (
+    r"(?:\bAS\s*+(?:NOT\s++)?+(?:MATERIALIZED\s*+)?+\(|\))\s*+(?:INSERT|UPDATE|DELETE|MERGE)\b"
 )
 
 
@@ -153,9 +149,15 @@ def _changes_rows(statement: Any, text: str | None, result: Any) -> bool:
 def _is_writing_text(text: str) -> bool:
     if text.startswith(_NO_WRITES):
         return False
-    if _WRITING.match(text):
+    if _compiled(_WRITING).match(text):
         return True
-    return _WITH.match(text) is not None and _WRITING_AFTER_WITH.search(text) is not None
+    return bool(_compiled(_WITH).match(text) and _compiled(_WRITING_AFTER_WITH).search(text))
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern, which takes a good part of a millisecond and few texts ask for."""
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
 def _inserts_for_certain(statement: Any) -> bool:

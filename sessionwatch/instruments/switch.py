@@ -24,10 +24,10 @@ from sessionwatch.instruments import (
 )
 from sessionwatch.instruments.handling import AsyncPatches
 from sessionwatch.instruments.patches import Patch
-from sessionwatch.records.recorder import Recorder
 
 if TYPE_CHECKING:
     from sessionwatch.instruments.outbound import Outbound
+    from sessionwatch.records.recorder import Recorder
 
 _PATCHES: tuple[Patch, ...] = (
     *sessions.PATCHES,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import os
-import sysconfig
 from pathlib import Path
 
 
@@ -24,10 +23,8 @@ class CodeOrigin(enum.Enum):
 _MACHINERY_PACKAGES = ("sqlalchemy", "sqlmodel", "greenlet", "starlette", "fastapi", "anyio")
 _EVENT_LOOPS = ("asyncio", "concurrent", "threading.py")
 _LIBRARY_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
-_PATHS = sysconfig.get_paths()
-_STANDARD_LIBRARY = tuple(
-    os.path.normcase(_PATHS[name]) + os.sep for name in ("stdlib", "platstdlib")
-)
+_STANDARD_LIBRARY = os.path.normcase(Path(os.__file__).parent) + os.sep
+"""As code names its file; `sysconfig` tells the same, and takes a millisecond to."""
 _TYPED_IN = ("<stdin>", "<ipython-", "<python-input-")
 _OURSELVES = str(Path(__file__).resolve().parent.parent) + os.sep
 
@@ -60,8 +57,7 @@ def _judge(filename: str) -> CodeOrigin:
             if package in _MACHINERY_PACKAGES:
                 return CodeOrigin.MACHINERY
             return CodeOrigin.LIBRARY
-    for folder in _STANDARD_LIBRARY:
-        if os.path.normcase(filename).startswith(folder):
-            module = filename[len(folder) :].split(os.sep, 1)[0]
-            return CodeOrigin.EVENT_LOOP if module in _EVENT_LOOPS else CodeOrigin.MACHINERY
+    if os.path.normcase(filename).startswith(_STANDARD_LIBRARY):
+        module = filename[len(_STANDARD_LIBRARY) :].split(os.sep, 1)[0]
+        return CodeOrigin.EVENT_LOOP if module in _EVENT_LOOPS else CodeOrigin.MACHINERY
     return CodeOrigin.APPLICATION

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from operator import attrgetter
 
 
-@dataclass(slots=True)
 class Counts:
     """Totals over some sessions; the times are in nanoseconds."""
 
-    opened: int = 0
-    closed: int = 0
+    opened: int
+    closed: int
     """Sessions whose last state is closed, by `close`, `reset` or `invalidate`."""
-    collected: int = 0
+    collected: int
     """Sessions that nobody closed and that the garbage collector took."""
-    committed: int = 0
+    committed: int
     """Root commits; the release of a savepoint is counted apart."""
-    savepoints_released: int = 0
-    rolled_back: int = 0
+    savepoints_released: int
+    rolled_back: int
     """Root transactions that somebody rolled back explicitly."""
-    discarded: int = 0
+    discarded: int
     """Root transactions with writes that ended with neither commit nor explicit rollback."""
-    flushes: int = 0
-    statements: int = 0
+    flushes: int
+    statements: int
     """Calls that executed something; an INSERT that SQLAlchemy sends in batches is one."""
-    writes: int = 0
+    writes: int
     """Those of them that changed rows."""
-    checkouts: int = 0
-    checkins: int = 0
-    held_ns: int = 0
-    idle_ns: int = 0
+    checkouts: int
+    checkins: int
+    held_ns: int
+    idle_ns: int
     """The part of `held_ns` in which no statement was running."""
+
+    __slots__ = tuple(__annotations__)
+
+    def __init__(self, **numbers: int) -> None:
+        for name in COUNT_NAMES:
+            setattr(self, name, numbers.get(name, 0))
+
+    def __eq__(self, other: object) -> bool:
+        return self.values() == other.values() if isinstance(other, Counts) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def open(self) -> int:
@@ -44,6 +53,12 @@ class Counts:
             value = getattr(other, name)
             if value:
                 setattr(self, name, getattr(self, name) + value)
+
+    def copy(self) -> Counts:
+        """Return the same numbers, which what is counted later leaves alone."""
+        counts = Counts()
+        counts.add(self)
+        return counts
 
     def values(self) -> tuple[int, ...]:
         """Return every number, in the order of `COUNT_NAMES`."""
@@ -58,5 +73,5 @@ class Counts:
                 setattr(self, name, getattr(self, name) - value)
 
 
-COUNT_NAMES = tuple(field.name for field in fields(Counts))
+COUNT_NAMES = Counts.__slots__
 _values_of = attrgetter(*COUNT_NAMES)

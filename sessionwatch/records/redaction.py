@@ -6,7 +6,6 @@ where nothing is shown; and counting, judging and ignoring go by what is really 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,7 +19,6 @@ PATHS = "paths"
 REDACTABLE = (SQL, STACKS, PATHS)
 
 _redacted: ContextVar[tuple[str, ...]] = ContextVar("sessionwatch_redacted", default=())
-_FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
 
 
 @contextmanager
@@ -40,7 +38,9 @@ def is_redacted(part: str) -> bool:
 
 def shown_path(path: str) -> str:
     """Return a file's path, or its name alone where paths are redacted."""
-    return _FOLDERS.sub("", path) if is_redacted(PATHS) else path
+    if not is_redacted(PATHS):
+        return path
+    return path[max(path.rfind("/"), path.rfind("\\")) + 1 :]
 
 
 def shown_url(url: str) -> str:

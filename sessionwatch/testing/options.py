@@ -3,53 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from sessionwatch.configuration import Found, tool_settings
+from sessionwatch.configuration import tool_settings
 from sessionwatch.selection import codes_asked
 from sessionwatch.setting_values import LEVELS
 from sessionwatch.settings import Settings
 from sessionwatch.testing.suite import suite_settings
 
+if TYPE_CHECKING:
+    from sessionwatch.configuration import Found
+
 OFF, WARN, ERROR = LEVELS
 
 
-class Options(NamedTuple):
-    """The command line goes before pytest's file, and that before ours and the environment."""
+class Options:
+    """The command line goes before pytest's file, and that before ours and the environment.
 
-    level: str
-    codes: tuple[Found, ...]
-    """The settings `select` and `ignore`, as far as they are asked for."""
-    report: str | None
-    baseline: str | None
-    writes_baseline: bool
-    root: Path
-    """Pytest's root directory: the pyproject.toml is the nearest from there up."""
+    Raises `ValueError` with one line for what is wrong.
+    """
 
-    @classmethod
-    def of(cls, config: Any) -> Options:
-        """Read pytest's configuration; raise `ValueError` with one line for what is wrong."""
-        found = tool_settings("pytest", "report", "baseline", folder=config.rootpath)
-        level = _asked(config, "sessionwatch") or found.get("pytest", OFF)
-        if level not in LEVELS:
-            raise ValueError(f"sessionwatch is {level!r}; use one of {', '.join(LEVELS)}")
-        options = cls(
-            level,
-            (*_codes(config, "select"), *_codes(config, "ignore")),
-            _asked(config, "sessionwatch_report") or found.get("report"),
-            _asked(config, "sessionwatch_baseline") or found.get("baseline"),
-            bool(config.getoption("sessionwatch_write_baseline")),
-            config.rootpath,
-        )
-        if options.writes_baseline and options.baseline is None:
+    def __init__(self, config: Any) -> None:
+        self.root: Path = config.rootpath
+        """Pytest's root directory: the pyproject.toml is the nearest from there up."""
+        found = tool_settings("pytest", "report", "baseline", folder=self.root)
+        self.level: str = _asked(config, "sessionwatch") or found.get("pytest", OFF)
+        if self.level not in LEVELS:
+            raise ValueError(f"sessionwatch is {self.level!r}; use one of {', '.join(LEVELS)}")
+        self.codes = (*_codes(config, "select"), *_codes(config, "ignore"))
+        """The settings `select` and `ignore`, as far as they are asked for."""
+        self.report: str | None = _asked(config, "sessionwatch_report") or found.get("report")
+        self.baseline: str | None = _asked(config, "sessionwatch_baseline") or found.get("baseline")
+        self.writes_baseline = bool(config.getoption("sessionwatch_write_baseline"))
+        if self.writes_baseline and self.baseline is None:
             raise ValueError(
                 "--sessionwatch-write-baseline needs --sessionwatch-baseline=FILE to write to"
             )
-        if options.report is not None:
+        if self.report is not None:
             from sessionwatch.outlets.findings_report import check_target
 
-            check_target(options.report, "--sessionwatch-report")
-        return options
+            check_target(self.report, "--sessionwatch-report")
 
     def settings(self) -> Settings:
         """Return the settings of the suite's watch; raise `SettingsError`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sessionwatch import outlets, testing
 from sessionwatch.ledger import FindingEntry
@@ -24,18 +24,28 @@ Holders = list[Holder]
 """Who held connections longest; the longest comes first."""
 
 
-class Verdict(NamedTuple):
+class Verdict:
     """The findings of a test or fixture, those tolerated among them, and its numbers."""
 
-    findings: Sequence[dict[str, Any]] = ()
-    """Each as `Reportable.to_dict` gives it."""
-    tolerated: Sequence[str] = ()
-    """The fingerprints of those that the baseline knows."""
-    counts: dict[str, int] | None = None
-    """What is not zero, and is not in the totals of a process that tells them at its end."""
-    holders: Sequence[Holder] = ()
-    unused_allows: Sequence[str] = ()
-    """Codes that its mark allows and that were not found."""
+    __slots__ = ("counts", "findings", "holders", "tolerated", "unused_allows")
+
+    def __init__(
+        self,
+        findings: Sequence[dict[str, Any]] = (),
+        tolerated: Sequence[str] = (),
+        counts: dict[str, int] | None = None,
+        holders: Sequence[Holder] = (),
+        unused_allows: Sequence[str] = (),
+    ) -> None:
+        self.findings = findings
+        """Each as `Reportable.to_dict` gives it."""
+        self.tolerated = tolerated
+        """The fingerprints of those that the baseline knows."""
+        self.counts = counts
+        """What is not zero, and is not in the totals of a process that tells them at its end."""
+        self.holders = holders
+        self.unused_allows = unused_allows
+        """Codes that its mark allows and that were not found."""
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:
@@ -44,7 +54,7 @@ class Verdict(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as values that JSON and `marshal` know."""
-        return {name: value for name, value in self._asdict().items() if value}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
 
 def judge(
