@@ -55,7 +55,7 @@ class StandIn(Owner):
 
     def is_uneventful(self) -> bool:
         """Whether everything is closed, whatever was written, so that no rule needs to look."""
-        for session in self.sessions:
+        for session in list(self.sessions):
             if not session.closed_ns or session.reclaimed or session.terminated:
                 return False
         return not self.holds or all(hold.returned_ns and not hold.reclaimed for hold in self.holds)
@@ -119,11 +119,11 @@ class StandIn(Owner):
 
     def leaves_connections_out(self) -> bool:
         """Whether a connection is out now that was checked out inside."""
-        if not self.children and self.is_uneventful():
-            return False
-        return any(session.connections_out() for session in self.used_sessions()) or any(
-            not hold.returned_ns for hold in self.used_holds()
-        )
+        for session in self.used_sessions() if self.children else list(self.sessions):
+            if session.holds and session.connections_out():
+                return True
+        holds = self.used_holds() if self.children else list(self.holds)
+        return bool(holds) and any(not hold.returned_ns for hold in holds)
 
     def judge_all(self, now_ns: int) -> None:
         """End, and judge with those requests and jobs whose child tasks are not done yet."""

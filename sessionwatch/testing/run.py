@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -12,23 +13,22 @@ from sessionwatch import rules, testing
 from sessionwatch.records.stand_in import StandIn
 from sessionwatch.rules.words import plural
 from sessionwatch.testing.options import ERROR, Options
+from sessionwatch.testing.reports import Reports, send_verdict, take_verdict
 from sessionwatch.testing.suite import FIXTURE, TEST, Suite
 from sessionwatch.testing.summary import Summary, lines
 from sessionwatch.testing.verdict import Verdict, counted, judge
 
-_around = pytest.StashKey[tuple[pytest.Mark, ...]]()
 _MARK = "sessionwatch"
-_VERDICT = "sessionwatch"
-"""The property with which a report carries its test's verdict, and a worker its own."""
+_OUTPUT = "sessionwatch"
+"""Where one of xdist's workers leaves what it has seen beside its tests."""
 
 
 class Run:
     """The plugin that is registered when sessionwatch is asked for.
 
-    Every verdict travels with the report of its test's teardown, among its user properties, and
-    those of fixtures of many tests with the end of their process, so that xdist's controller and
-    pytest-forked's parent come to know what a plain run does. A wrapper around each report would
-    tell the same and cost more than all the rest.
+    In another process than the first, which is one of xdist's workers or a fork, the verdict of a
+    test travels with the report of its teardown, and those of fixtures of many tests with the end
+    of the process, so that xdist's controller and pytest-forked's parent come to know them.
     """
 
     def __init__(self, config: pytest.Config, options: Options) -> None:
@@ -42,7 +42,9 @@ class Run:
             self._baseline = read_baseline(options.baseline)
         self._suite = Suite(options.settings())
         self._summary = Summary()
-        self._process = os.getpid()
+        self._is_forked = self._reads_reports = False
+        self._marked: tuple[Any, tuple[pytest.Mark, ...]] = (None, ())
+        """The class or module of the test before this one, and the marks on and around it."""
         self._written: list[str] = []
         self.owner: StandIn | None = None
         """Whose is what the test opens that runs now."""
@@ -56,15 +58,39 @@ class Run:
     def pytest_sessionstart(self) -> None:
         """Begin to watch before anything is collected."""
         self._suite.start()
+        if hasattr(os, "register_at_fork"):
+            told = weakref.WeakMethod(self._forked)
+            os.register_at_fork(after_in_child=lambda: _call(told, is_child=True))
+            os.register_at_fork(after_in_parent=lambda: _call(told, is_child=False))
+
+    def _forked(self, *, is_child: bool) -> None:
+        if is_child:
+            self._is_forked = True
+        else:
+            self._read_reports()
+
+    def _read_reports(self) -> None:
+        """Look into reports from now on, as there is another process that may run tests."""
+        if not (self._reads_reports or self._is_worker or self._is_forked):
+            self._reads_reports = True
+            self._config.pluginmanager.register(Reports(self._summary))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self) -> None:
+        """Note that xdist begins a worker."""
+        self._read_reports()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Let what follows belong to the test, with its own fixtures."""
         self._test_failed = False
         if item.user_properties:
-            _take_verdict(item.user_properties)  # of a run before, where a test is run again
+            take_verdict(item.user_properties)  # of a run before, where a test is run again
         owner = self.owner = self._suite.begin(TEST, item.nodeid)
-        marks = _marks_around(item.parent)
+        parent, marks = self._marked
+        if item.parent is not parent:
+            marks = _marks_around(item.parent)
+            self._marked = item.parent, marks
         if item.own_markers:
             marks = (*_marks(item), *marks)
         if marks:
@@ -91,24 +117,30 @@ class Run:
     def _end(self, item: pytest.Item) -> str:
         """Judge a test, and keep of it no more than its verdict; returns why it is to fail."""
         owner, self.owner = self.owner, None
+        if self._baseline:
+            self._summary.tests.add(item.nodeid)
         if owner is None:  # a hook that came before ours has skipped the test
             return ""
         self._suite.end(owner)
-        counts = self._counts_elsewhere(owner)
-        holders = self._summary.holders
-        verdict, failing = judge(owner, item.nodeid, self._baseline, holders, counts)
+        counts = self._untold_counts(owner) if self._is_forked or owner.children else {}
+        verdict, failing = judge(owner, item, self._baseline, self._summary.longest_ns, counts)
         owner.let_go()
-        if verdict is not None:
-            item.user_properties.append((_VERDICT, verdict.to_dict()))
+        if verdict is None:
+            return ""
+        if self._is_forked or self._is_worker:
+            send_verdict(verdict, item.user_properties)
+        else:
+            self._summary.add(verdict, item.nodeid)
         if not failing or not self._fails or self._test_failed:
             return ""
         return testing.handle.failure_text(failing, "leaks or loses work", owner)
 
-    def _counts_elsewhere(self, owner: StandIn) -> dict[str, int]:
-        """Return what the totals of this process, which are told at its end, do not have."""
-        if os.getpid() != self._process:
-            return counted(owner.counts(owner.ended_ns))
-        return counted(owner.foreign_counts()) if owner.children else {}
+    def _untold_counts(self, owner: StandIn) -> dict[str, int]:
+        """Return what the totals of this process, which are told at its end, do not have.
+
+        Those of a fork are never told.
+        """
+        return counted(owner.counts(owner.ended_ns) if self._is_forked else owner.foreign_counts())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
@@ -133,18 +165,9 @@ class Run:
         owner.let_go()
 
     def _add(self, owner: StandIn, **counts: int) -> None:
-        verdict, _ = judge(owner, "", self._baseline, self._summary.holders, counts)
+        verdict, _ = judge(owner, None, self._baseline, self._summary.longest_ns, counts)
         if verdict is not None:
             self._summary.add(verdict, "")
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Take the verdict of a test that ran in this process or another, before others see it."""
-        if report.when == "teardown" and not self._is_worker:
-            self._summary.tests.add(report.nodeid)
-            plain = _take_verdict(report.user_properties) if report.user_properties else None
-            if plain is not None:
-                self._summary.add(Verdict.from_dict(plain), report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -154,7 +177,7 @@ class Run:
         run.ended_ns = run.ended_ns or self._suite.watch.clock()
         self._add(run, **counted(self._suite.watch.totals().counts))
         if self._is_worker:
-            self._config.workeroutput[_VERDICT] = self._sent()  # type: ignore[attr-defined]
+            self._config.workeroutput[_OUTPUT] = self._sent()  # type: ignore[attr-defined]
             return
         self._write()
         if self._fails and self._summary.fails_run and session.exitstatus == pytest.ExitCode.OK:
@@ -173,7 +196,7 @@ class Run:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what one of xdist's workers has seen beside its tests."""
-        plain = getattr(node, "workeroutput", {}).get(_VERDICT)
+        plain = getattr(node, "workeroutput", {}).get(_OUTPUT)
         if plain is not None:
             self._summary.add(Verdict.from_dict(plain), "")
 
@@ -228,13 +251,11 @@ class Run:
         return not chosen and not terminalreporter.stats.get("deselected")
 
 
-def _take_verdict(properties: list[tuple[str, Any]]) -> dict[str, Any] | None:
-    """Return the verdict among the user properties of a test or report, if there is one."""
-    for index, (name, value) in enumerate(properties):
-        if name == _VERDICT:
-            del properties[index]
-            return value  # type: ignore[no-any-return]
-    return None
+def _call(told: weakref.WeakMethod[Any], **how: bool) -> None:
+    """Call a method of what may be gone: nobody can take back what is registered for forks."""
+    method = told()
+    if method is not None:
+        method(**how)
 
 
 def _marks(node: Any) -> tuple[pytest.Mark, ...]:
@@ -244,12 +265,7 @@ def _marks(node: Any) -> tuple[pytest.Mark, ...]:
 
 def _marks_around(node: Any) -> tuple[pytest.Mark, ...]:
     """Return those of a class, module or folder and all around it, which all its tests share."""
-    if node is None:
-        return ()
-    marks: tuple[pytest.Mark, ...] | None = node.stash.get(_around, None)
-    if marks is None:
-        marks = node.stash[_around] = (*_marks(node), *_marks_around(node.parent))
-    return marks
+    return () if node is None else (*_marks(node), *_marks_around(node.parent))
 
 
 def _permitted(item: pytest.Item, marks: tuple[pytest.Mark, ...]) -> frozenset[str]:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sessionwatch import outlets
-from sessionwatch.testing.verdict import Holders, Verdict, longest
+from sessionwatch.testing.verdict import Holder, Verdict
 
 if TYPE_CHECKING:
     from sessionwatch.outlets.reportable import Reportable
 
 _MOST_TESTS = 5
+_MOST_HOLDERS = 3
 
 
 class Summary:
@@ -25,7 +26,10 @@ class Summary:
         """All, by fingerprint."""
         self.tolerated: set[str] = set()
         self.counts: Counter[str] = Counter()
-        self.holders: Holders = []
+        self.holders: list[Holder] = []
+        """Who held connections longest; the longest comes first."""
+        self.longest_ns = 0
+        """How long somebody must hold one to be told of among them."""
         self.unused_allows: dict[str, Sequence[str]] = {}
         """Codes by the test whose mark allows them."""
         self.tests: set[str] = set()
@@ -38,7 +42,7 @@ class Summary:
         if verdict.counts:
             self.counts.update(verdict.counts)
         if verdict.holders:
-            self.holders = longest([*self.holders, *verdict.holders])
+            self._hold([*self.holders, *verdict.holders])
         self.tolerated.update(verdict.tolerated)
         if verdict.unused_allows:
             self.unused_allows[test] = verdict.unused_allows
@@ -48,6 +52,11 @@ class Summary:
             if plain["fingerprint"] not in verdict.tolerated:
                 self.findings.append(finding)
                 self.fails_run |= not test and finding.severity == "error"
+
+    def _hold(self, holders: list[Holder]) -> None:
+        self.holders = sorted(holders, reverse=True)[:_MOST_HOLDERS]
+        if len(self.holders) == _MOST_HOLDERS:
+            self.longest_ns = round(self.holders[-1][0] * 1e9)
 
     def all_known(self) -> list[Reportable]:
         """Return each finding once, those that the baseline knows among them."""

@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     from sessionwatch.outlets.reportable import Reportable
     from sessionwatch.rules.rule import Finding
 
-_MOST_HOLDERS = 3
 Holder = tuple[float, str]
 """How many seconds it held connections, and whose and where it was opened."""
-Holders = list[Holder]
-"""Who held connections longest; the longest comes first."""
 
 
 class Verdict:
@@ -58,21 +55,22 @@ class Verdict:
 
 
 def judge(
-    owner: StandIn, test: str, known: Collection[str], holders: Holders, counts: dict[str, int]
+    owner: StandIn, test: Any, known: Collection[str], longest_ns: int, counts: dict[str, int]
 ) -> tuple[Verdict | None, list[Finding]]:
     """Return the verdict on what has ended, and those findings that are to fail.
 
-    `test` is the id of the test that it was, if it was one; `known` are the fingerprints of the
-    baseline; who held longer than all of `holders` is told, as are the `counts`. There is no
-    verdict where there is nothing to tell, as of nearly all tests.
+    `test` is the test that it was, if it was one; `known` are the fingerprints of the baseline;
+    who held longer than `longest_ns` is told, as are the `counts`. There is no verdict where there
+    is nothing to tell, as of nearly all tests.
     """
-    held = _holders(owner, holders)
+    held = _holders(owner, longest_ns)
     if not (held or counts or owner.findings or owner.permitted):
         return None, []
     findings, tolerated, failing = [], [], []
+    name = "" if test is None else test.nodeid
     with redacting(owner.recorder.redact) if owner.findings else nullcontext():
         for finding in owner.findings:
-            plain = _reportable(finding, test).to_dict()
+            plain = _reportable(finding, name).to_dict()
             findings.append(plain)
             if plain["fingerprint"] in known:
                 tolerated.append(plain["fingerprint"])
@@ -96,21 +94,12 @@ def _reportable(finding: Finding, test: str) -> Reportable:
     )
 
 
-def _holders(owner: StandIn, known: Holders) -> Holders:
-    sessions = owner.used_sessions()
-    if not sessions:
-        return []
-    longest_ns = known[-1][0] * 1e9 if len(known) == _MOST_HOLDERS else 0
+def _holders(owner: StandIn, longest_ns: int) -> Sequence[Holder]:
     session = None
-    for each in sessions:
+    for each in owner.used_sessions():
         if each.held_ns > longest_ns:
             longest_ns, session = each.held_ns, each
     if session is None:
-        return []
+        return ()
     with redacting(owner.recorder.redact):
         return [(longest_ns / 1e9, f"{owner.name}: session opened{at(session.opened_at)}")]
-
-
-def longest(holders: Holders) -> Holders:
-    """Return those that held longest, no more than fit a summary."""
-    return sorted(holders, reverse=True)[:_MOST_HOLDERS]
