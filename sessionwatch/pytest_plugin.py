@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessionwatch.testing.handle import TestHandle
 
 _handles = pytest.StashKey["TestHandle"]()
+_SET_UP = "sessionwatch-set-up"
 _OURS = "sessionwatch."
 _LISTS = "codes, or what they begin with, with commas between"
 
@@ -143,7 +144,10 @@ def sessionwatch(request: pytest.FixtureRequest) -> Iterator[TestHandle]:
     from sessionwatch.testing.handle import TestHandle
     from sessionwatch.testing.suite import TEST, Suite, suite_settings
 
-    run = request.config.pluginmanager.get_plugin("sessionwatch-run")
+    plugins = request.config.pluginmanager
+    if not plugins.hasplugin(_SET_UP):
+        plugins.register(_SetUp(), _SET_UP)
+    run = plugins.get_plugin("sessionwatch-run")
     if run is not None:
         handle = request.node.stash[_handles] = TestHandle(run.owner)
         yield handle
@@ -159,9 +163,12 @@ def sessionwatch(request: pytest.FixtureRequest) -> Iterator[TestHandle]:
         suite.stop()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> None:
-    """Tell the fixture that all fixtures are set up."""
-    handle = item.stash.get(_handles, None)
-    if handle is not None:
-        handle.fixtures_are_set_up()
+class _SetUp:
+    """The plugin that is registered when a test first asks for the fixture."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Tell the fixture that all fixtures are set up."""
+        handle = item.stash.get(_handles, None)
+        if handle is not None:
+            handle.fixtures_are_set_up()

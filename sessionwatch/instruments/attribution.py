@@ -168,6 +168,17 @@ def listener(hook: Callable[..., Any]) -> Callable[..., Any]:
     """Guard what SQLAlchemy's events call: it stays when no watch runs, and does nothing then."""
     call: Callable[..., Any]
     match hook.__code__.co_argcount:
+        case 1:
+
+            def call(first: Any) -> Any:
+                if not _running:
+                    return None
+                try:
+                    return hook(first)
+                except Exception:  # noqa: BLE001
+                    hook_failed(hook.__name__)
+                    return None
+
         case 2:
 
             def call(first: Any, second: Any) -> Any:

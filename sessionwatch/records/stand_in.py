@@ -16,7 +16,24 @@ if TYPE_CHECKING:
 
 _OF_WORK = "SW2"
 """What these codes tell of is a test's own business: it writes in order to throw it away."""
-_NOBODY: frozenset[threading.Thread] = frozenset()
+_FOR_EVER_NS = 1 << 62
+_Threads = frozenset[threading.Thread]
+_NOBODY: _Threads = frozenset()
+_threads: tuple[list[threading.Thread], threading.Thread | None, _Threads] = ([], None, _NOBODY)
+"""All that ran when somebody last asked, who asked, and the others."""
+
+
+def _other_threads() -> _Threads:
+    """Return the threads that run beside this one, which from test to test are mostly the same."""
+    global _threads
+    if threading.active_count() == 1:
+        return _NOBODY
+    running, current = threading.enumerate(), threading.current_thread()
+    known, asking, others = _threads
+    if running != known or current is not asking:
+        others = frozenset(running) - {current}
+        _threads = running, current, others
+    return others
 
 
 class StandIn(Owner):
@@ -37,9 +54,7 @@ class StandIn(Owner):
 
     def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
         Owner.__init__(self, kind, name, recorder, started_ns)
-        self.bystanders: frozenset[threading.Thread] = _NOBODY
-        if threading.active_count() > 1:
-            self.bystanders = frozenset(threading.enumerate()) - {threading.current_thread()}
+        self.bystanders = _other_threads()
         self.children: dict[Owner, None] = {}
         self.ended_sessions: list[SessionRecord] = []
         self.ended_holds: list[ConnectionHold] = []
@@ -53,10 +68,15 @@ class StandIn(Owner):
         """Whether this thread was there before, so that what it does is not the test's."""
         return threading.current_thread() in self.bystanders
 
-    def is_uneventful(self) -> bool:
-        """Whether everything is closed, whatever was written, so that no rule needs to look."""
+    def is_uneventful(self, longest_ns: int = _FOR_EVER_NS) -> bool:
+        """Whether everything is closed, whatever was written, so that no rule needs to look.
+
+        And whether no session has held connections for longer than `longest_ns`.
+        """
         for session in list(self.sessions):
             if not session.closed_ns or session.reclaimed or session.terminated:
+                return False
+            if session.held_ns > longest_ns:
                 return False
         return not self.holds or all(hold.returned_ns and not hold.reclaimed for hold in self.holds)
 

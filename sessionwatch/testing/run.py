@@ -121,6 +121,8 @@ class Run:
             self._summary.tests.add(item.nodeid)
         if owner is None:  # a hook that came before ours has skipped the test
             return ""
+        if not self._is_forked and self._suite.passes(owner, self._summary.longest_ns):
+            return ""
         self._suite.end(owner)
         counts = self._untold_counts(owner) if self._is_forked or owner.children else {}
         verdict, failing = judge(owner, item, self._baseline, self._summary.longest_ns, counts)
