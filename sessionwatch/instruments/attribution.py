@@ -114,114 +114,29 @@ def adopt(owner: Owner, outer: object) -> None:
 
 def guarded(hook: Callable[..., Any]) -> Callable[..., Any]:
     """Keep every exception of a hook of ours away from the application, and count it."""
-    call: Callable[..., Any]
-    match hook.__code__.co_argcount:
-        case 1:
 
-            def call(first: Any) -> Any:
-                try:
-                    return hook(first)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
+    def call(*arguments: Any) -> Any:
+        try:
+            return hook(*arguments)
+        except Exception:  # noqa: BLE001
+            hook_failed(hook.__name__)
+            return None
 
-        case 2:
-
-            def call(first: Any, second: Any) -> Any:
-                try:
-                    return hook(first, second)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
-
-        case 4:
-
-            def call(first: Any, second: Any, third: Any, fourth: Any) -> Any:
-                try:
-                    return hook(first, second, third, fourth)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
-
-        case 5:
-
-            def call(first: Any, second: Any, third: Any, fourth: Any, fifth: Any) -> Any:
-                try:
-                    return hook(first, second, third, fourth, fifth)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
-
-        case _:
-
-            def call(*arguments: Any) -> Any:
-                try:
-                    return hook(*arguments)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
-
-    return _with_code_of_its_own(call, hook)
+    return call
 
 
 def listener(hook: Callable[..., Any]) -> Callable[..., Any]:
     """Guard what SQLAlchemy's events call: it stays when no watch runs, and does nothing then."""
-    call: Callable[..., Any]
-    match hook.__code__.co_argcount:
-        case 1:
 
-            def call(first: Any) -> Any:
-                if not _running:
-                    return None
-                try:
-                    return hook(first)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
+    def call(*arguments: Any) -> Any:
+        if not _running:
+            return None
+        try:
+            return hook(*arguments)
+        except Exception:  # noqa: BLE001
+            hook_failed(hook.__name__)
+            return None
 
-        case 2:
-
-            def call(first: Any, second: Any) -> Any:
-                if not _running:
-                    return None
-                try:
-                    return hook(first, second)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
-
-        case 3:
-
-            def call(first: Any, second: Any, third: Any) -> Any:
-                if not _running:
-                    return None
-                try:
-                    return hook(first, second, third)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
-
-        case _:
-
-            def call(*arguments: Any) -> Any:
-                if not _running:
-                    return None
-                try:
-                    return hook(*arguments)
-                except Exception:  # noqa: BLE001
-                    hook_failed(hook.__name__)
-                    return None
-
-    return _with_code_of_its_own(call, hook)
-
-
-def _with_code_of_its_own(call: Callable[..., Any], hook: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the interpreter learn for each hook apart what is called: it notes that in the code.
-
-    All that one `def` makes share their code, and calls from there stay as slow as the first
-    (PEP 659). A fixed number of arguments saves to pack and unpack them.
-    """
-    call.__code__ = call.__code__.replace(co_name=hook.__name__)
     return call
 
 

@@ -34,22 +34,7 @@ pytestmark = pytest.mark.usefixtures("expects_internal_errors")
 ONE = select(1)
 NOWHERE = "http://127.0.0.1:9/"
 EVERY_RULE = Settings(extend_select=("SW304",))
-
-
-def nothing():
-    """Has the guards made, by which they are known."""
-
-
-GUARDED = attribution.guarded(nothing).__code__.co_qualname
-LISTENER = attribution.listener(nothing).__code__.co_qualname
-
-
-def guard_of(function):
-    """Return which guard a function is, or None: each has code of its own, and keeps the name."""
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_filename == attribution.__file__:
-        return code.co_qualname if code.co_qualname in (GUARDED, LISTENER) else None
-    return None
+GUARDS = {attribution.guarded(len).__code__, attribution.listener(len).__code__}
 
 
 def package_modules():
@@ -62,7 +47,7 @@ def guarded_hooks():
     """Each guarded function of the package once, with the cell that holds what it guards."""
     for module in package_modules():
         for function in vars(module).values():
-            if guard_of(function) and function.__closure__:
+            if getattr(function, "__code__", None) in GUARDS and function.__closure__:
                 (cell,) = function.__closure__
                 yield cell.cell_contents.__name__, cell
 
@@ -78,7 +63,7 @@ AT_THE_EDGE = sorted(
     for name, each in vars(middleware).items()
     if inspect.isfunction(each)
     and each.__module__.startswith("sessionwatch.")
-    and not guard_of(each)
+    and each.__code__ not in GUARDS
 )
 """What the middleware calls, other than guarded hooks."""
 
@@ -407,7 +392,7 @@ def test_they_were_found():
 def test_every_listener_is_guarded():
     guarded = {id(cell) for cell in HOOKS.values()}
     for _, name, listener in switch._LISTENERS:
-        assert guard_of(listener) == LISTENER, name
+        assert listener.__code__ is attribution.listener(len).__code__, name
         assert id(listener.__closure__[0]) in guarded
 
 
