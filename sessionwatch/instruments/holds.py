@@ -96,8 +96,8 @@ def _find_hold(connection: Connection) -> ConnectionHold | None:
     hold: ConnectionHold | None = getattr(connection._dbapi_connection, _KEY, None)
     if hold is None or hold.returned_ns:
         return None
-    if not hold.pool.name:
-        hold.pool.name = display_url(connection.engine.url)
+    if hold.pool.naming is None:
+        hold.pool.naming = functools.partial(display_url, connection.engine.url)
     return hold
 
 
@@ -111,7 +111,6 @@ def _pool_record(pool: Pool) -> PoolRecord:
     if record is None:
         size = getattr(pool, "size", None)
         record = PoolRecord(
-            name="",
             class_name=type(pool).__name__,
             size=size() if callable(size) else size,
             max_overflow=getattr(pool, "_max_overflow", None),

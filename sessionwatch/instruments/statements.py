@@ -32,7 +32,10 @@ from sessionwatch.records.connection import ConnectionHold
 # Every repetition is possessive: no text of an application's makes these patterns backtrack.
 _COMMENTS = r"(?:\s++|/\*(?>.*?\*/)|--[^\n]*+\n)*+"
 _WRITING = _COMMENTS + r"(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|COPY)\b"
-_NO_WRITES = ("SELECT", "select", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN")
+_NO_WRITES = (
+    *("SELECT", "select", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "PRAGMA"),
+    *("\nCREATE TABLE", "CREATE INDEX", "\nDROP TABLE", "DROP INDEX"),
+)
 """What most texts begin with, and none that writes."""
 _WITH = _COMMENTS + r"WITH\b"
 _WRITING_AFTER_WITH = (

@@ -57,7 +57,7 @@ def plain_pool(pool: PoolRecord, now_ns: int) -> dict[str, Any]:
     """Return the state of a pool and what went through it, with samples of the last minutes."""
     checkouts, checkins, held_ns = pool.totals()
     return {
-        "name": shown_url(pool.name or pool.class_name),
+        "name": shown_url(pool.name),
         "class": pool.class_name,
         "size": pool.size,
         "max_overflow": pool.max_overflow,

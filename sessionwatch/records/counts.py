@@ -35,7 +35,9 @@ class Counts:
 
     def __init__(self, **numbers: int) -> None:
         for name in COUNT_NAMES:
-            setattr(self, name, numbers.get(name, 0))
+            setattr(self, name, 0)
+        for name, number in numbers.items():
+            setattr(self, name, number)
 
     def __eq__(self, other: object) -> bool:
         return self.values() == other.values() if isinstance(other, Counts) else NotImplemented

@@ -7,6 +7,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sessionwatch.records.connection import ConnectionHold
 
 _RETURNS_BETWEEN_SUMS = 256
@@ -27,7 +29,7 @@ class PoolRecord:
         "holds",
         "idle",
         "max_overflow",
-        "name",
+        "naming",
         "size",
         "timeouts",
         "waited_ns",
@@ -37,12 +39,12 @@ class PoolRecord:
 
     def __init__(
         self,
-        name: str,
         class_name: str,
         size: int | None,
         max_overflow: int | None,
     ) -> None:
-        self.name = name
+        self.naming: Callable[[], str] | None = None
+        """Tells its name, once a statement has shown whose pool it is."""
         self.class_name = class_name
         self.size = size
         self.max_overflow = max_overflow
@@ -55,6 +57,11 @@ class PoolRecord:
         self._held_ns = 0
         self._returned: deque[int] = deque()
         self._lock = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        """The engine's URL without user and password, or the class where that is not known."""
+        return self.class_name if self.naming is None else self.naming()
 
     @property
     def capacity(self) -> int | None:

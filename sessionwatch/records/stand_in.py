@@ -129,12 +129,14 @@ class StandIn(Owner):
             hold.add_to(counts, now_ns)
         return counts
 
-    def foreign_counts(self) -> Counts:
-        """Return the numbers of those sessions that another watch has counted."""
+    def foreign_counts(self) -> Counts | None:
+        """Return the numbers of those sessions that another watch has counted, if there are any."""
+        foreign = [each for each in self.ended_sessions if each.owner.recorder is not self.recorder]
+        if not foreign:
+            return None
         counts = Counts()
-        for session in self.ended_sessions:
-            if session.owner.recorder is not self.recorder:
-                session.add_to(counts, self.ended_ns)
+        for session in foreign:
+            session.add_to(counts, self.ended_ns)
         return counts
 
     def leaves_connections_out(self) -> bool:

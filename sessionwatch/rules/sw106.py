@@ -81,7 +81,7 @@ def check(left: ConnectionsLeft) -> Iterator[Finding]:
         hold.reported is not None or (hold.session is not None and hold.session.reported)
         for hold in left.holds
     )
-    name = left.pool.name or left.pool.class_name
+    name = left.pool.name
     shown = shown_url(name)
     yield RULE.finding(
         left.owner,

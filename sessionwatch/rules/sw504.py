@@ -60,7 +60,7 @@ def check(waited: CheckoutWaited) -> Iterator[Finding]:
     pool, threads = waited.pool, waited.threads
     if pool.capacity is None or threads <= pool.capacity:
         return
-    name = pool.name or pool.class_name
+    name = pool.name
     shown = shown_url(name)
     number = "any number of" if math.isinf(threads) else f"{threads:.0f}"
     yield RULE.finding(

@@ -124,7 +124,7 @@ class Run:
         if not self._is_forked and self._suite.passes(owner, self._summary.longest_ns):
             return ""
         self._suite.end(owner)
-        counts = self._untold_counts(owner) if self._is_forked or owner.children else {}
+        counts = self._untold_counts(owner)
         verdict, failing = judge(owner, item, self._baseline, self._summary.longest_ns, counts)
         owner.let_go()
         if verdict is None:
@@ -142,7 +142,8 @@ class Run:
 
         Those of a fork are never told.
         """
-        return counted(owner.counts(owner.ended_ns) if self._is_forked else owner.foreign_counts())
+        counts = owner.counts(owner.ended_ns) if self._is_forked else owner.foreign_counts()
+        return {} if counts is None else counted(counts)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:

@@ -18,7 +18,7 @@ SOMETHING = _Something()
 
 
 def _pool(size=5, max_overflow=10):
-    return PoolRecord("sqlite://", "QueuePool", size, max_overflow)
+    return PoolRecord("QueuePool", size, max_overflow)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def owners(draw):
         session.transaction = draw(st.sampled_from([None, None, TransactionRecord(10)]))
         owner.sessions[session] = None
     if draw(st.sampled_from([False, False, True])):
-        pool = PoolRecord(name="", class_name="QueuePool", size=5, max_overflow=10)
+        pool = PoolRecord(class_name="QueuePool", size=5, max_overflow=10)
         owner.holds[ConnectionHold(owner, pool, lambda: None, 10, NO_STACK)] = None
     return owner
 
