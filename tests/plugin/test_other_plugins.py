@@ -86,6 +86,31 @@ def test_forked(shop, pytester):
     assert "sessions: 2 opened, 1 closed" in outcome
 
 
+LOOKING = """
+def pytest_unconfigure(config):
+    for name, _ in config.pluginmanager.list_name_plugin():
+        if "Reports" in type(config.pluginmanager.get_plugin(name)).__name__:
+            print("looks into reports")
+"""
+
+
+@pytest.mark.parametrize(
+    ("conftest", "options", "looks"),
+    [("", (), False), (FORKING, (), True), ("", ("-n", "2"), True)],
+    ids=["plain", "forked", "xdist"],
+)
+def test_other_plugins_see_no_verdict(shop, pytester, conftest, options, looks):
+    """Reports are looked into where another process sends them, and only there: it takes time."""
+    if options:
+        pytest.importorskip("xdist")
+    pytester.makeconftest(conftest + LOOKING)
+    outcome = shop(LEAKS, "--junitxml=all.xml", *options, plugins={"xdist"})
+    assert outcome.leaking == ["test_shop.py::test_leak"]
+    assert "SW101" in (pytester.path / "all.xml").read_text()
+    assert '<property name="sessionwatch"' not in (pytester.path / "all.xml").read_text()
+    assert ("looks into reports" in outcome) is looks
+
+
 def test_reruns(shop):
     pytest.importorskip("pytest_rerunfailures")
     outcome = shop(

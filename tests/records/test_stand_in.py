@@ -1,0 +1,65 @@
+"""Who stands in for the process knows which threads were there before."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sessionwatch.records.stand_in import StandIn
+
+
+@pytest.fixture
+def others(watch, clock):
+    """Tells the threads that a test which begins now leaves to others."""
+    return lambda: StandIn("test", "test_it", watch, clock()).bystanders
+
+
+@pytest.fixture
+def make_thread():
+    """Starts threads that run until somebody ends them."""
+    running = []
+
+    def make(work=lambda: None):
+        over = threading.Event()
+
+        def run():
+            work()
+            over.wait(60)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        running.append((thread, over))
+        return thread, over
+
+    yield make
+    for thread, over in running:
+        over.set()
+        thread.join(60)
+
+
+def test_threads_that_come_and_go(others, make_thread):
+    before = others()
+    thread, over = make_thread()
+    assert others() == others() == before | {thread}
+    second, _ = make_thread()
+    assert others() == before | {thread, second}
+    over.set()
+    thread.join(60)
+    assert others() == before | {second}
+    assert threading.current_thread() not in others()
+
+
+def test_each_thread_has_others(others, make_thread):
+    told = []
+    asked = threading.Event()
+    mine = others()
+
+    def ask():
+        told.append(others())
+        asked.set()
+
+    thread, _ = make_thread(ask)
+    assert asked.wait(60)
+    assert told == [mine | {threading.current_thread()}]
+    assert others() == mine | {thread}
