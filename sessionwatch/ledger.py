@@ -215,12 +215,12 @@ class Ledger:
         with self._lock:
             return list(self._courses.all())
 
-    def note_return(self, key: FindingKey) -> None:
-        """Note that a session which a finding speaks of has come back."""
+    def note_return(self, key: FindingKey, sessions: int = 1) -> None:
+        """Note that a session which a finding speaks of came back, or (-1) is out once more."""
         with self._lock:
             entry = self._findings.get(key)
             if entry is not None:
-                entry.returned_later += 1
+                entry.returned_later += sessions
 
     def note_resolution(self, key: FindingKey, how: str) -> None:
         """Note that a suspect which a finding speaks of has resolved."""

@@ -337,6 +337,7 @@ class SessionWatch:
         """Count a session as open again."""
         self._ledger.reopen(session, self.clock())
         if session.owner.judged:
+            self._take_back_return(session)
             self._await_collection(session)
         elif session.owner.crowded:
             self.crowded(session.owner)
@@ -584,7 +585,16 @@ class SessionWatch:
         """Note on the finding that what leaked has come back after all."""
         if leaked.reported is not None:
             self._ledger.note_return(leaked.reported)
+            if isinstance(leaked, SessionRecord):
+                leaked.came_back = leaked.reported
             leaked.reported = None
+
+    def _take_back_return(self, session: SessionRecord) -> None:
+        """Note on the finding that what leaked and came back is out once more."""
+        came_back = getattr(session, "came_back", None)
+        if came_back is not None:
+            self._ledger.note_return(came_back, -1)
+            session.reported, session.came_back = came_back, None
 
 
 def _narrowing(only: Sequence[Any]) -> Narrowing:

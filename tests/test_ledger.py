@@ -63,6 +63,18 @@ def test_leak_that_comes_back_says_so(seen, leak):
     assert seen.findings[0]["details"]["returned_later"] == 1
 
 
+def test_leak_that_came_back_and_is_out_once_more_says_so(seen, leak):
+    session = leak()
+    for _ in range(2):
+        session.close()
+        assert seen.findings[0]["details"]["returned_later"] == 1
+        session.execute(ONE)
+        assert "returned_later" not in seen.findings[0]["details"]
+    assert seen.codes == ["SW101"]
+    session.close()
+    assert seen.findings[0]["details"]["returned_later"] == 1
+
+
 def _half_committed(watch, make_session, clock, models, name, worse):
     """A partial commit: an error when later writes were lost, else a suspicion."""
     with watch.owner("POST /orders", kind="request") as owner:

@@ -152,6 +152,7 @@ class ModelSession:
         self.state = "open"
         self.refuses = False
         self.reported = False
+        self.came_back = False
         self.reclaimed = False
         self.pending: list[str] = []
         self.root: Root | None = None
@@ -321,6 +322,9 @@ class ModelSession:
         if self.refuses:
             raise Foretold(InvalidRequestError)
         if self.root is None:
+            if self.came_back:
+                self.world.returned_later[self.owner.name] -= 1
+                self.reported, self.came_back = True, False
             self.root = Root()
             self.owner.count("closed", -(self.state == "closed"))
             self.state = "open"
@@ -404,6 +408,7 @@ class ModelSession:
 
     def _returned_later(self) -> None:
         self.world.returned_later[self.owner.name] += self.reported
+        self.came_back = self.came_back or self.reported
         self.reported = False
 
 
