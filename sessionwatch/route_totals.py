@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sessionwatch.records.counts import COUNT_NAMES, Counts
@@ -12,18 +13,16 @@ _NANOSECONDS = 1e9
 _QUANTILES = {"held_p50_seconds": 0.5, "held_p99_seconds": 0.99}
 
 
+@dataclass(slots=True)
 class RouteTotals:
     """The numbers of one route, job or the process."""
 
-    __slots__ = ("counts", "held", "leaked", "owners")
-
-    def __init__(self) -> None:
-        self.owners = 0
-        self.counts = Counts()
-        self.leaked = 0
-        """Sessions that were reported as leaked (SW101), also those that came back later."""
-        self.held = HeldTimes()
-        """How long each session that is closed held connections."""
+    owners: int = 0
+    counts: Counts = field(default_factory=Counts)
+    leaked: int = 0
+    """Sessions that were reported as leaked (SW101), also those that came back later."""
+    held: HeldTimes = field(default_factory=HeldTimes)
+    """How long each session that is closed held connections."""
 
     @classmethod
     def sum(cls, routes: Iterable[RouteTotals]) -> Self:
@@ -42,10 +41,8 @@ class RouteTotals:
 
     def copy(self) -> RouteTotals:
         """Return the same numbers, which what is counted later leaves alone."""
-        totals = RouteTotals()
-        totals.owners, totals.leaked = self.owners, self.leaked
-        totals.counts, totals.held = self.counts.copy(), self.held.copy()
-        return totals
+        counts = Counts(*self.counts.values())
+        return RouteTotals(self.owners, counts, self.leaked, self.held.copy())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers under their names, the times in seconds."""
@@ -69,14 +66,12 @@ class RouteTotals:
     @classmethod
     def from_dict(cls, numbers: dict[str, Any]) -> Self:
         """Return what `to_dict` was made of."""
-        totals = cls()
-        totals.owners, totals.leaked = numbers["owners"], numbers["leaked"]
+        counts = Counts()
         for name in COUNT_NAMES:
             if name.endswith("_ns"):
                 seconds = numbers[name.removesuffix("_ns") + "_seconds"]
-                setattr(totals.counts, name, round(seconds * _NANOSECONDS))
+                setattr(counts, name, round(seconds * _NANOSECONDS))
             else:
-                setattr(totals.counts, name, numbers[name])
+                setattr(counts, name, numbers[name])
         steps = {int(step): times for step, times in numbers["held_histogram"].items()}
-        totals.held = HeldTimes(steps)
-        return totals
+        return cls(numbers["owners"], counts, numbers["leaked"], HeldTimes(steps))

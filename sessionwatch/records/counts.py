@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from operator import attrgetter
 
 
+@dataclass(slots=True)
 class Counts:
     """Totals over some sessions; the times are in nanoseconds."""
 
-    opened: int
-    closed: int
+    opened: int = 0
+    closed: int = 0
     """Sessions whose last state is closed, by `close`, `reset` or `invalidate`."""
-    collected: int
+    collected: int = 0
     """Sessions that nobody closed and that the garbage collector took."""
-    committed: int
+    committed: int = 0
     """Root commits; the release of a savepoint is counted apart."""
-    savepoints_released: int
-    rolled_back: int
+    savepoints_released: int = 0
+    rolled_back: int = 0
     """Root transactions that somebody rolled back explicitly."""
-    discarded: int
+    discarded: int = 0
     """Root transactions with writes that ended with neither commit nor explicit rollback."""
-    flushes: int
-    statements: int
+    flushes: int = 0
+    statements: int = 0
     """Calls that executed something; an INSERT that SQLAlchemy sends in batches is one."""
-    writes: int
+    writes: int = 0
     """Those of them that changed rows."""
-    checkouts: int
-    checkins: int
-    held_ns: int
-    idle_ns: int
+    checkouts: int = 0
+    checkins: int = 0
+    held_ns: int = 0
+    idle_ns: int = 0
     """The part of `held_ns` in which no statement was running."""
-
-    __slots__ = tuple(__annotations__)
-
-    def __init__(self, **numbers: int) -> None:
-        for name in COUNT_NAMES:
-            setattr(self, name, 0)
-        for name, number in numbers.items():
-            setattr(self, name, number)
-
-    def __eq__(self, other: object) -> bool:
-        return self.values() == other.values() if isinstance(other, Counts) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]
 
     @property
     def open(self) -> int:
@@ -55,12 +44,6 @@ class Counts:
             value = getattr(other, name)
             if value:
                 setattr(self, name, getattr(self, name) + value)
-
-    def copy(self) -> Counts:
-        """Return the same numbers, which what is counted later leaves alone."""
-        counts = Counts()
-        counts.add(self)
-        return counts
 
     def values(self) -> tuple[int, ...]:
         """Return every number, in the order of `COUNT_NAMES`."""
@@ -75,5 +58,5 @@ class Counts:
                 setattr(self, name, getattr(self, name) - value)
 
 
-COUNT_NAMES = Counts.__slots__
+COUNT_NAMES = tuple(field.name for field in fields(Counts))
 _values_of = attrgetter(*COUNT_NAMES)
