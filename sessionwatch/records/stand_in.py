@@ -17,23 +17,31 @@ if TYPE_CHECKING:
 _OF_WORK = "SW2"
 """What these codes tell of is a test's own business: it writes in order to throw it away."""
 _FOR_EVER_NS = 1 << 62
-_Threads = frozenset[threading.Thread]
-_NOBODY: _Threads = frozenset()
-_threads: tuple[list[threading.Thread], threading.Thread | None, _Threads] = ([], None, _NOBODY)
-"""All that ran when somebody last asked, who asked, and the others."""
+Threads = frozenset[threading.Thread]
+_NOBODY: Threads = frozenset()
 
 
-def _other_threads() -> _Threads:
-    """Return the threads that run beside this one, which from test to test are mostly the same."""
-    global _threads
-    if threading.active_count() == 1:
-        return _NOBODY
-    running, current = threading.enumerate(), threading.current_thread()
-    known, asking, others = _threads
-    if running != known or current is not asking:
-        others = frozenset(running) - {current}
-        _threads = running, current, others
-    return others
+class OtherThreads:
+    """The threads that run beside the one that asks, which from test to test are mostly the same.
+
+    It refers to them until somebody asks again.
+    """
+
+    def __init__(self) -> None:
+        self._running: list[threading.Thread] = []
+        self._asking: threading.Thread | None = None
+        self._others = _NOBODY
+
+    def now(self) -> Threads:
+        """Return those that run now."""
+        if threading.active_count() == 1:
+            self._running, self._others = [], _NOBODY
+            return _NOBODY
+        running, asking = threading.enumerate(), threading.current_thread()
+        if running != self._running or asking is not self._asking:
+            self._running, self._asking = running, asking
+            self._others = frozenset(running) - {asking}
+        return self._others
 
 
 class StandIn(Owner):
@@ -52,9 +60,11 @@ class StandIn(Owner):
         "permitted_and_found",
     )
 
-    def __init__(self, kind: str, name: str, recorder: Recorder, started_ns: int) -> None:
+    def __init__(
+        self, kind: str, name: str, recorder: Recorder, started_ns: int, bystanders: Threads
+    ) -> None:
         Owner.__init__(self, kind, name, recorder, started_ns)
-        self.bystanders = _other_threads()
+        self.bystanders = bystanders
         self.children: dict[Owner, None] = {}
         self.ended_sessions: list[SessionRecord] = []
         self.ended_holds: list[ConnectionHold] = []
@@ -78,7 +88,9 @@ class StandIn(Owner):
                 return False
             if session.held_ns > longest_ns:
                 return False
-        return not self.holds or all(hold.returned_ns and not hold.reclaimed for hold in self.holds)
+        return not self.holds or all(
+            hold.returned_ns and not hold.reclaimed for hold in list(self.holds)
+        )
 
     def child_began(self, owner: Owner) -> None:
         """Note a request or job that runs inside."""

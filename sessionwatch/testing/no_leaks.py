@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Self, TypeVar, overload
 
 from sessionwatch.instruments.attribution import current_owner
-from sessionwatch.records.stand_in import StandIn
+from sessionwatch.records.stand_in import OtherThreads, StandIn
 from sessionwatch.rules.codes import require_codes
 from sessionwatch.settings import Settings
 from sessionwatch.testing.handle import TestHandle, raise_for
@@ -79,7 +79,7 @@ class NoLeaks:
         if self._watch is not None:
             raise RuntimeError("this no_leaks() is in use: make another for the inner block")
         watch = self._watch = SessionWatch(self._settings or suite_settings()).start()
-        self._owner = StandIn("block", self._name, watch, watch.clock())
+        self._owner = StandIn("block", self._name, watch, watch.clock(), OtherThreads().now())
         self._owner.permitted = self._allow
         self._token = current_owner.set(self._owner)
         return TestHandle(self._owner)

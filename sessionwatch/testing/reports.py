@@ -16,8 +16,8 @@ _VERDICT = "sessionwatch"
 class Reports:
     """The plugin that takes verdicts out of reports before others see them.
 
-    It is registered once there is another process that may send some: each of the three reports
-    of a test costs it as much as the end of a test costs the rest.
+    It is registered once there is another process that may send some, as it takes time to be asked
+    about each of a test's three reports.
     """
 
     def __init__(self, summary: Summary) -> None:

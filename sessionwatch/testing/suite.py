@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessionwatch.instruments.attribution import stand_in, step_down
 from sessionwatch.instruments.when_imported import WhenImported
-from sessionwatch.records.stand_in import StandIn
+from sessionwatch.records.stand_in import OtherThreads, StandIn
 from sessionwatch.settings import Settings
 from sessionwatch.watch import SessionWatch
 
@@ -56,7 +56,10 @@ class Suite:
         self.watch.many_sessions = _ALL_OF_A_TEST
         self.watch.imports_late = True
         clock = self.watch.clock
-        self.run = self.watch.process_owner = StandIn(RUN, "the test run", self.watch, clock())
+        self._threads = OtherThreads()
+        self.run = self.watch.process_owner = StandIn(
+            RUN, "the test run", self.watch, clock(), self._threads.now()
+        )
         """Whose is what no test and no fixture has opened."""
         self.run.crowded = True  # so that it keeps nothing that is closed
         self._starlette = WhenImported("starlette.applications", self._watch_requests)
@@ -75,11 +78,12 @@ class Suite:
             self._requests.remove()
             self._requests = None
         step_down(self.run)
+        self._threads = OtherThreads()
         self.watch.stop()
 
     def begin(self, kind: str, name: str) -> StandIn:
         """Let what follows belong to a test, or to a fixture of many tests."""
-        owner = StandIn(kind, name, self.watch, self.watch.clock())
+        owner = StandIn(kind, name, self.watch, self.watch.clock(), self._threads.now())
         stand_in(owner)
         return owner
 

@@ -1,4 +1,4 @@
-"""Who stands in for the process knows which threads were there before."""
+"""The threads that were there before a test are not its own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from sessionwatch.records.stand_in import StandIn
+from sessionwatch.records.stand_in import OtherThreads
 
 
 @pytest.fixture
-def others(watch, clock):
+def others():
     """Tells the threads that a test which begins now leaves to others."""
-    return lambda: StandIn("test", "test_it", watch, clock()).bystanders
+    return OtherThreads().now
 
 
 @pytest.fixture
