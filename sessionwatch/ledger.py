@@ -142,13 +142,18 @@ class Ledger:
             else:
                 self._count_as_it_stands(session, now_ns)
 
-    def settle(self, session: SessionRecord, now_ns: int) -> None:
-        """Add a session that was closed, or is gone, and that its owner need not keep any more."""
+    def settle(self, session: SessionRecord, now_ns: int) -> bool:
+        """Add a session that was closed, or is gone, and that its owner need not keep any more.
+
+        Returns whether it had not been added before.
+        """
         with self._lock:
             session.owner.sessions.pop(session, None)
             self._unsettled.pop(session, None)
-            if not session.folded:
-                self._fold(session, now_ns)
+            if session.folded:
+                return False
+            self._fold(session, now_ns)
+            return True
 
     def settle_hold(self, hold: ConnectionHold, now_ns: int) -> bool:
         """Add a connection without a session that came back, unless that was done before."""
@@ -160,10 +165,14 @@ class Ledger:
             hold.add_to(self._route(hold.owner.label).counts, now_ns)
             return True
 
-    def reopen(self, session: SessionRecord, now_ns: int) -> None:
-        """Take a settled session back out of the totals, as it is in use again."""
+    def reopen(self, session: SessionRecord, now_ns: int) -> bool:
+        """Take a settled session back out of the totals, as it is in use again.
+
+        Returns whether it was settled.
+        """
         with self._lock:
-            if session.folded:
+            was_settled = session.folded
+            if was_settled:
                 route = self._route(session.owner.label)
                 route.counts.subtract(session.counts(now_ns))
                 if session.checkouts:
@@ -174,6 +183,7 @@ class Ledger:
                     self._keep_unsettled(session, now_ns)
             if not session.owner.judged:
                 session.owner.sessions[session] = None
+            return was_settled
 
     def add(self, finding: Finding) -> FindingEntry | None:
         """Keep a finding, or count it with those that are the same; None when there is no room."""

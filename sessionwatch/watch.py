@@ -322,10 +322,11 @@ class SessionWatch:
         """Sum up a session that was closed after its owner had ended, or one of very many."""
         owner = session.owner
         if owner.judged:
-            self._ledger.settle(session, self.clock())
+            settled = self._ledger.settle(session, self.clock())
             if session.late and session.reported is None:
                 self._report(rules.sw203.check_session(session))
-            self._note_return(session)
+            if settled:
+                self._note_return(session)
         elif getattr(session, "counted", None) is not None:
             self._ledger.settle(session, self.clock())
         elif owner.ended_ns:
@@ -335,9 +336,10 @@ class SessionWatch:
 
     def session_reopened(self, session: SessionRecord) -> None:
         """Count a session as open again."""
-        self._ledger.reopen(session, self.clock())
+        had_returned = self._ledger.reopen(session, self.clock())
+        if had_returned and session.reported is not None:
+            self._ledger.note_return(session.reported, -1)
         if session.owner.judged:
-            self._take_back_return(session)
             self._await_collection(session)
         elif session.owner.crowded:
             self.crowded(session.owner)
@@ -585,16 +587,6 @@ class SessionWatch:
         """Note on the finding that what leaked has come back after all."""
         if leaked.reported is not None:
             self._ledger.note_return(leaked.reported)
-            if isinstance(leaked, SessionRecord):
-                leaked.came_back = leaked.reported
-            leaked.reported = None
-
-    def _take_back_return(self, session: SessionRecord) -> None:
-        """Note on the finding that what leaked and came back is out once more."""
-        came_back = getattr(session, "came_back", None)
-        if came_back is not None:
-            self._ledger.note_return(came_back, -1)
-            session.reported, session.came_back = came_back, None
 
 
 def _narrowing(only: Sequence[Any]) -> Narrowing:

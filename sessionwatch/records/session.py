@@ -32,7 +32,6 @@ class SessionRecord:
     """One session, from the call of its constructor on; the times are in nanoseconds."""
 
     __slots__ = (
-        "came_back",
         "checkins",
         "checkouts",
         "closed_by_another",
@@ -80,8 +79,6 @@ class SessionRecord:
 
     counted: Counts | None
     """What the totals hold of a session that is open but not followed; unset for all others."""
-    came_back: Any
-    """What the finding is counted under that told of its leak before it came back; likewise."""
 
     def __init__(
         self, owner: Owner, opened_ns: int, opened_at: Stack, scoped: bool, opened_in: int
