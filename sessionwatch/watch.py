@@ -207,14 +207,6 @@ class SessionWatch:
             self.hook_failed("judge")
             self._give_up(owner)
 
-    def pass_by(self, owner: Owner) -> None:
-        """Sum up an owner that has ended, and that is known to be uneventful."""
-        try:
-            self._pass(owner)
-        except Exception:  # noqa: BLE001
-            self.hook_failed("pass_by")
-            self._give_up(owner)
-
     def active_owners(self) -> int:
         """Return how many owners have not been judged yet."""
         return len(self._ledger.live_owners())

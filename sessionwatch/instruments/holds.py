@@ -139,7 +139,7 @@ def checked_out(
         holds[:] = [hold for hold in holds if not hold.returned_ns]
         if any(hold.proxy() is proxy for hold in holds):
             return
-    record = pool.__dict__.get(_KEY) or _pool_record(pool)
+    record = _pool_record(pool)
     if record.holds:
         checked_out_beside(record, owner, waiting=False)
     stack = None if _session_checks_out() else recorder.capture(sys._getframe(3))[0]

@@ -153,11 +153,9 @@ class StandIn(Owner):
 
     def leaves_connections_out(self) -> bool:
         """Whether a connection is out now that was checked out inside."""
-        for session in self.used_sessions() if self.children else list(self.sessions):
-            if session.holds and session.connections_out():
-                return True
-        holds = self.used_holds() if self.children else list(self.holds)
-        return bool(holds) and any(not hold.returned_ns for hold in holds)
+        return any(session.connections_out() for session in self.used_sessions()) or any(
+            not hold.returned_ns for hold in self.used_holds()
+        )
 
     def judge_all(self, now_ns: int) -> None:
         """End, and judge with those requests and jobs whose child tasks are not done yet."""

@@ -60,8 +60,10 @@ class Run:
         self._suite.start()
         if hasattr(os, "register_at_fork"):
             told = weakref.WeakMethod(self._forked)
-            os.register_at_fork(after_in_child=lambda: _call(told, is_child=True))
-            os.register_at_fork(after_in_parent=lambda: _call(told, is_child=False))
+            os.register_at_fork(
+                after_in_child=lambda: _call(told, is_child=True),
+                after_in_parent=lambda: _call(told, is_child=False),
+            )
 
     def _forked(self, *, is_child: bool) -> None:
         if is_child:

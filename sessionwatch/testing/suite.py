@@ -118,8 +118,8 @@ class Suite:
         if not owner.is_uneventful(longest_ns):
             return False
         step_down(owner)
-        owner.route, owner.ended_ns = owner.name, self.watch.clock()
-        self.watch.pass_by(owner)
+        owner.judge_all(self.watch.clock())
+        owner.let_go()
         return True
 
     def _watch_requests(self) -> None:
