@@ -74,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _may_be_asked_for(config):
         _require_nothing_else(config)
         return
-    _import_as_it_is()
+    _import_as_it_is(config)
     from sessionwatch.testing.options import OFF, Options
     from sessionwatch.testing.run import Run
 
@@ -106,14 +106,19 @@ class _AsItIs(MetaPathFinder):
         return PathFinder.find_spec(fullname, path) if fullname.startswith(_OURS) else None
 
 
-def _import_as_it_is() -> None:
+def _import_as_it_is(config: pytest.Config) -> None:
     """Have pytest rewrite no `assert` of ours, as it would in every module of a plugin's package.
 
     It parses each again in every run that has no cache of it, and none of ours is a test
-    (`_mark_plugins_for_rewrite` in _pytest/config/__init__.py, pytest 8.3 to 9.2).
+    (`_mark_plugins_for_rewrite` in _pytest/config/__init__.py, pytest 8.3 to 9.2). The finder goes
+    with the run: Python keeps `sys.meta_path` to its very end, and with it all that a finder's
+    module refers to, which the last collections of garbage would look through once more.
     """
-    if not any(isinstance(finder, _AsItIs) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AsItIs())
+    if any(isinstance(finder, _AsItIs) for finder in sys.meta_path):
+        return
+    finder = _AsItIs()
+    sys.meta_path.insert(0, finder)
+    config.add_cleanup(lambda: sys.meta_path.remove(finder))
 
 
 def _may_be_asked_for(config: pytest.Config) -> bool:
