@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import sessionwatch
+import sessionwatch.outlets.log
+import sessionwatch.rules.catalog  # before pytester, which forgets modules that a run has imported
 from sessionwatch.instruments.attribution import recorders
 
 PROJECT = str(Path(sessionwatch.__file__).resolve().parents[1])
