@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import sessionwatch
-import sessionwatch.outlets.log
 import sessionwatch.rules.catalog  # before pytester, which forgets modules that a run has imported
 from sessionwatch.instruments.attribution import recorders
 
