@@ -118,7 +118,12 @@ def _import_as_it_is(config: pytest.Config) -> None:
         return
     finder = _AsItIs()
     sys.meta_path.insert(0, finder)
-    config.add_cleanup(lambda: sys.meta_path.remove(finder))
+    config.add_cleanup(lambda: _forget(finder))
+
+
+def _forget(finder: MetaPathFinder) -> None:
+    if finder in sys.meta_path:  # a test may have put back what was there before
+        sys.meta_path.remove(finder)
 
 
 def _may_be_asked_for(config: pytest.Config) -> bool:

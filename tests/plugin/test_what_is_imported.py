@@ -38,6 +38,27 @@ def test_neither_rules_nor_starlette_where_nothing_asks_for_them(pytester):
     result.assert_outcomes(passed=4)
 
 
+FINDERS = """
+import sys
+import pytest
+
+before = list(sys.meta_path)
+status = pytest.main(["-q", "--sessionwatch"])
+print("status", int(status), "as before", sys.meta_path == before)
+"""
+
+
+@pytest.mark.parametrize("put_back", ["pass", "sys.meta_path[:] = before"])
+def test_import_finder_goes_with_the_run(pytester, put_back):
+    """Also where a test puts back what it knows, without ours."""
+    pytester.makepyfile(
+        test_finders="import sys\nfrom __main__ import before\n"
+        f"def test_import():\n    assert sys.meta_path != before\n    {put_back}\n"
+    )
+    result = pytester.runpython(pytester.makepyfile(program=FINDERS))
+    assert result.outlines[-1] == "status 0 as before True", result.errlines
+
+
 LATE = """
 import sys
 import pytest
