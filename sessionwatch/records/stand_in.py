@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from sessionwatch.records.counts import Counts
@@ -17,19 +18,17 @@ if TYPE_CHECKING:
 _OF_WORK = "SW2"
 """What these codes tell of is a test's own business: it writes in order to throw it away."""
 _FOR_EVER_NS = 1 << 62
-Threads = frozenset[threading.Thread]
+Threads = frozenset[weakref.ref[threading.Thread]]
+"""Kept weakly: a thread that is over may refer to all that it worked for, as anyio's do."""
 _NOBODY: Threads = frozenset()
 
 
 class OtherThreads:
-    """The threads that run beside the one that asks, which from test to test are mostly the same.
-
-    It refers to them until somebody asks again.
-    """
+    """The threads that run beside the one that asks, mostly the same from test to test."""
 
     def __init__(self) -> None:
-        self._running: list[threading.Thread] = []
-        self._asking: threading.Thread | None = None
+        self._running: list[weakref.ref[threading.Thread]] = []
+        self._asking: weakref.ref[threading.Thread] | None = None
         self._others = _NOBODY
 
     def now(self) -> Threads:
@@ -37,8 +36,9 @@ class OtherThreads:
         if threading.active_count() == 1:
             self._running, self._others = [], _NOBODY
             return _NOBODY
-        running, asking = threading.enumerate(), threading.current_thread()
-        if running != self._running or asking is not self._asking:
+        running = [weakref.ref(thread) for thread in threading.enumerate()]
+        asking = weakref.ref(threading.current_thread())
+        if running != self._running or asking != self._asking:
             self._running, self._asking = running, asking
             self._others = frozenset(running) - {asking}
         return self._others
@@ -76,7 +76,7 @@ class StandIn(Owner):
 
     def is_bystander(self) -> bool:
         """Whether this thread was there before, so that what it does is not the test's."""
-        return threading.current_thread() in self.bystanders
+        return weakref.ref(threading.current_thread()) in self.bystanders
 
     def is_uneventful(self, longest_ns: int = _FOR_EVER_NS) -> bool:
         """Whether everything is closed, whatever was written, so that no rule needs to look.

@@ -112,6 +112,36 @@ def test_leak(client):
     assert outcome.leaking == ["test_shop.py::test_leak"]
 
 
+def test_threads_that_are_over_are_let_go(shop):
+    """A session that is kept refers to its test, and that to no thread that ran before it."""
+    outcome = shop(f"""{CLIENT}
+import weakref
+
+served_by = []
+
+@app.get("/thread")
+def thread():
+    served_by.extend(weakref.ref(thread) for thread in threading.enumerate()[1:])
+
+@pytest.fixture(autouse=True, scope="module")
+def no_collection():
+    gc.disable()
+    yield
+    gc.enable()
+
+@pytest.mark.parametrize("number", range(8))
+def test_request(number):
+    with SessionLocal() as session:
+        kept.append(session)
+    assert by_test_client("GET", "/thread").status_code == 200
+
+def test_threads():
+    over = [each for each in served_by if each() is not None and not each().is_alive()]
+    assert len(served_by) >= 8 and over == []
+""")
+    assert outcome.counts == {"passed": 9}
+
+
 def test_application_with_a_watch_of_its_own(shop):
     outcome = shop(
         f"""{CLIENT}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import pytest
 
@@ -12,7 +13,8 @@ from sessionwatch.records.stand_in import OtherThreads
 @pytest.fixture
 def others():
     """Tells the threads that a test which begins now leaves to others."""
-    return OtherThreads().now
+    threads = OtherThreads()
+    return lambda: {each() for each in threads.now()}
 
 
 @pytest.fixture
@@ -63,3 +65,18 @@ def test_each_thread_has_others(others, make_thread):
     assert asked.wait(60)
     assert told == [mine | {threading.current_thread()}]
     assert others() == mine | {thread}
+
+
+def test_a_thread_that_is_over_is_let_go():
+    threads = OtherThreads()
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, args=(60,))
+    thread.start()
+    told = threads.now()
+    let_go = weakref.ref(thread)
+    assert let_go in told
+    over.set()
+    thread.join(60)
+    del thread
+    assert let_go() is None
+    assert let_go in told
