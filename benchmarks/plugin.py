@@ -108,11 +108,68 @@ _ASKS = """
 def test_{number}():
     assert client.post("/users/{number}").status_code == 200
 """
+_DOCUMENTED = """
+from fastapi import Depends, FastAPI
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+app = FastAPI()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+def get_db():
+    with Session(engine) as session:
+        yield session
+
+
+@app.post("/users/{name}")
+def add(name: str, session: Session = Depends(get_db)) -> int:
+    user = User(name=name)
+    session.add(user)
+    session.commit()
+    session.refresh(user)
+    return user.id
+
+
+@pytest.fixture
+def session():
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.fixture
+def client(session):
+    app.dependency_overrides[get_db] = lambda: session
+    yield TestClient(app)
+    app.dependency_overrides.clear()
+"""
+_ASKS_AS_DOCUMENTED = """
+
+def test_{number}(client):
+    assert client.post("/users/{number}").json() == 1
+"""
 SUITES = {
     "one SELECT": (_HEAD, _READS),
     "INSERT, commit, SELECT": (_HEAD + _MODEL + _SESSION, _WRITES),
     "the same in a savepoint": (_HEAD + _SAVEPOINT + _MODEL, _WRITES),
     "a request that INSERTs": (_HEAD + _MODEL + _APPLICATION, _ASKS),
+    "as SQLModel's documentation has it": (_HEAD + _DOCUMENTED, _ASKS_AS_DOCUMENTED),
 }
 _TESTS_IN_A_FILE = 100
 

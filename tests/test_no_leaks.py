@@ -125,6 +125,19 @@ def test_what_is_to_be_written_is_told():
         no_leaks("SW101")
 
 
+@pytest.mark.parametrize("decorate", [no_leaks, no_leaks()])
+def test_generator_function_is_refused(decorate, leak):
+    def get_db():
+        yield leak()
+
+    async def get_db_async():
+        yield leak()
+
+    for function in (get_db, get_db_async):
+        with pytest.raises(TypeError, match=rf"{function.__qualname__}.*around what iterates it$"):
+            decorate(function)
+
+
 def test_function_without_brackets(leak):
     @no_leaks
     def leaks(number):

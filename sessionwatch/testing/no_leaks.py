@@ -33,7 +33,7 @@ def no_leaks(
     to the block is what its own task or thread opens, with the tasks and requests that it starts.
     An exception of the block's own goes out as it is. `allow` names codes that are meant, or what
     they begin with. Raises `ValueError` for a code that does not exist, `SettingsError` as
-    `Settings.load` does.
+    `Settings.load` does, `TypeError` for a generator function.
     """
     block = NoLeaks(allow, settings)
     if function is None:
@@ -54,7 +54,15 @@ class NoLeaks:
         self._watch: SessionWatch | None = None
 
     def __call__(self, function: _Function) -> _Function:
-        """Return a function that does the same, each call in a block of its own."""
+        """Return a function that does the same, each call in a block of its own.
+
+        Raises `TypeError` for a generator function, whose body does not run when it is called.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"no_leaks() would watch nothing of {_name_of(function)}, as calling a generator "
+                "function runs nothing of it; write `with no_leaks():` around what iterates it"
+            )
 
         @functools.wraps(function)
         def call(*arguments: Any, **keywords: Any) -> Any:
@@ -72,7 +80,7 @@ class NoLeaks:
     _name = "the block"
 
     def _named(self, function: Callable[..., Any]) -> Self:
-        self._name = getattr(function, "__qualname__", repr(function))
+        self._name = _name_of(function)
         return self
 
     def __enter__(self) -> TestHandle:
@@ -103,3 +111,7 @@ class NoLeaks:
 
     async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         self.__exit__(kind, error, traceback)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))
