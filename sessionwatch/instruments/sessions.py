@@ -274,7 +274,7 @@ def transaction_ended(session: WatchedSession, transaction: SessionTransaction) 
         if record.transaction is not None:
             record.transaction.end_savepoint()
     elif transaction.parent is None:
-        record.end_transaction(record.owner.recorder.clock(), given_up=error_is_handled())
+        record.end_transaction(record.owner.recorder.clock(), error_is_handled)
         if record.holds:
             end_unnoticed(record.holds)
 

@@ -17,6 +17,8 @@ from sessionwatch.records.transaction import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sessionwatch.records.connection import ConnectionHold
     from sessionwatch.records.owner import Owner
     from sessionwatch.records.pool import PoolRecord
@@ -172,10 +174,10 @@ class SessionRecord:
             written.append(current)
         return written
 
-    def end_transaction(self, now_ns: int, *, given_up: bool = False) -> None:
+    def end_transaction(self, now_ns: int, given_up: Callable[[], bool] | None = None) -> None:
         """Settle the root transaction: what nobody committed or rolled back is discarded.
 
-        It is `given_up` where that happens because of an error.
+        `given_up` tells whether that happens because of an error; it is asked if work is lost.
         """
         transaction = self.transaction
         if transaction is None:
@@ -192,9 +194,9 @@ class SessionRecord:
         has_written = transaction.writes or transaction.orphaned_writes
         if transaction.outcome is OPEN:
             transaction.outcome = Outcome.DISCARDED
-            transaction.given_up = given_up
             transaction.ended_ns = now_ns
             if has_written:
+                transaction.given_up = given_up is not None and given_up()
                 self.discarded += transaction.loses_writes
         if has_written or transaction.error:
             self.keep(transaction)
