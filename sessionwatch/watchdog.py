@@ -14,12 +14,12 @@ _LOOKS_PER_THRESHOLD = 4
 class Watchdog:
     """Calls `look` four times per `threshold_seconds`, from `start` to `stop`.
 
-    A forked child, which inherits no thread, gets one of its own; no look is under way during a
-    fork, so that the child inherits no lock that is held for good.
+    Its thread pauses while the process forks: the child inherits no lock that is held for good, and
+    Python 3.12 and later warn of a fork beside a thread. A forked child gets one of its own.
     """
 
     _alive: ClassVar[weakref.WeakSet[Watchdog]] = weakref.WeakSet()
-    _looking: ClassVar[threading.RLock] = threading.RLock()
+    _forking: ClassVar[threading.RLock] = threading.RLock()
 
     def __init__(self, look: Callable[[], None], threshold_seconds: float) -> None:
         self._look = look
@@ -29,16 +29,25 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to look."""
+        with self._forking:
+            self._alive.add(self)
+            self._begin()
+
+    def stop(self) -> None:
+        """Look no more; returns when the thread has ended, unless it is the one that asks."""
+        with self._forking:
+            self._alive.discard(self)
+            self._stopped.set()
+        self._end()
+
+    def _begin(self) -> None:
         self._stopped = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(self._stopped,), name="sessionwatch-watchdog", daemon=True
         )
-        self._alive.add(self)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Look no more; returns when the thread has ended, unless it is the one that asks."""
-        self._alive.discard(self)
+    def _end(self) -> None:
         self._stopped.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -47,20 +56,32 @@ class Watchdog:
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(self._interval_seconds):
-            with self._looking:
-                if not stopped.is_set():
-                    self._look()
+            self._look()
 
     @classmethod
-    def _restart_in_child(cls) -> None:
-        cls._looking = threading.RLock()
+    def _pause(cls) -> None:
+        cls._forking.acquire()
         for watchdog in list(cls._alive):
-            watchdog.start()
+            watchdog._end()
+
+    @classmethod
+    def _go_on(cls) -> None:
+        try:
+            for watchdog in list(cls._alive):
+                watchdog._begin()
+        finally:
+            cls._forking.release()
+
+    @classmethod
+    def _go_on_in_child(cls) -> None:
+        cls._forking = threading.RLock()
+        cls._forking.acquire()
+        cls._go_on()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=lambda: Watchdog._looking.acquire(),
-        after_in_parent=lambda: Watchdog._looking.release(),
-        after_in_child=Watchdog._restart_in_child,
+        before=Watchdog._pause,
+        after_in_parent=Watchdog._go_on,
+        after_in_child=Watchdog._go_on_in_child,
     )

@@ -14,6 +14,9 @@ from sessionwatch import SessionWatch, Settings
 from sessionwatch.watchdog import Watchdog
 
 NAME = "sessionwatch-watchdog"
+_COUNTS_LATE = (3, 13) <= sys.version_info[:2] <= (3, 14)
+_WARNS_LATE = ("-W", "ignore:This process:DeprecationWarning") if _COUNTS_LATE else ()
+"""These count the threads when those that were paused run again (python/cpython#137109)."""
 
 
 def _watchdogs():
@@ -77,10 +80,16 @@ def test_it_reports_by_itself(engine, read):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_one_of_its_own():
-    """As under gunicorn's preload: the watch starts in the master and works in the worker."""
+    """As under gunicorn's preload: the watch starts in the master and works in the worker.
+
+    Python 3.12 and later warn where a thread runs beside the fork; the one registered first comes
+    last before it, and sees none.
+    """
     program = f"""
 import os, sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+at_fork = []
+os.register_at_fork(before=lambda: at_fork.append(threading.active_count()))
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
@@ -91,7 +100,7 @@ child = os.fork()
 if child:
     _, status = os.waitpid(child, 0)
     names = [thread.name for thread in threading.enumerate()]
-    print(os.waitstatus_to_exitcode(status), names.count("{NAME}"))
+    print(os.waitstatus_to_exitcode(status), names.count("{NAME}"), at_fork)
     watch.stop()
     sys.exit()
 engine = create_engine("sqlite://", poolclass=QueuePool)
@@ -107,9 +116,13 @@ alive = [thread.name for thread in threading.enumerate()].count("{NAME}")
 os._exit(0 if codes == ["SW102"] and not alive else 1)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *_WARNS_LATE, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    assert (done.stdout, done.stderr) == ("0 1\n", "")
+    assert (done.stdout, done.stderr) == ("0 1 [1]\n", "")
 
 
 def test_forks_while_it_looks_leave_no_lock_behind(engine):
