@@ -88,6 +88,8 @@ def lint(
         fail(f"no Python file to check in {', '.join(paths)}: name the folders that have some")
     for path in result.empty:
         click.echo(f"sessionwatch: no Python file to check in {path}", err=True)
+    if (shows_diff or fixes) and not result.findings:
+        _tell_nothing_to_fix(result)
     if shows_diff:
         _show_changes(result, version)
     elif fixes:
@@ -160,6 +162,12 @@ def _print_left(result: Result) -> None:
         click.echo("\n".join(finding_lines(finding)))
     _tell_left(len(result.findings))
     _tell_unreadable(result)
+
+
+def _tell_nothing_to_fix(result: Result) -> None:
+    from sessionwatch.outlets.lint_text import total
+
+    click.echo(f"sessionwatch: {total(result)}: nothing to fix", err=True)
 
 
 def _tell_left(number: int, more: str = "") -> None:

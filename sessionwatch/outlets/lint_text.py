@@ -18,7 +18,7 @@ def lint_lines(result: Result) -> Iterator[str]:
     for comment, codes in result.unused:
         told = ", ".join(map(_unused, codes))
         yield f"{comment.module.path}:{comment.line}: nothing here to ignore: {told}"
-    yield _total(result)
+    yield total(result)
 
 
 def finding_lines(finding: LintFinding) -> Iterator[str]:
@@ -34,7 +34,8 @@ def _unused(code: str) -> str:
     return (code or "any") if exists else f"{code} (lint has no such code)"
 
 
-def _total(result: Result) -> str:
+def total(result: Result) -> str:
+    """Return how many findings there are, and in how many files."""
     number = len(result.findings)
     findings = {0: "no findings", 1: "1 finding"}.get(number, f"{number} findings")
     files = "1 file" if result.files == 1 else f"{result.files} files"

@@ -21,23 +21,24 @@ def read_baseline(path: str) -> dict[str, dict[str, str]]:
     """Return the entries of a baseline by their fingerprints; raises `BaselineError`."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-        entries = {entry["fingerprint"]: entry for entry in document["findings"]}
-        version = document.get("version")
+        is_baseline = document.get("version") == _VERSION
+        entries = document["findings"] if is_baseline else ()
+        by_fingerprint = {entry["fingerprint"]: entry for entry in entries}
     except FileNotFoundError:
         raise BaselineError(
             f"there is no baseline {path}: make it with --sessionwatch-write-baseline"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BaselineError(
             f"can't read the baseline {path} ({type(error).__name__}): make it anew with "
             "--sessionwatch-write-baseline"
         ) from None
-    if version != _VERSION:
+    if not is_baseline:
         raise BaselineError(
             f"{path} is no baseline (a report, perhaps): name another file, and make it with "
             "--sessionwatch-write-baseline"
         )
-    return entries
+    return by_fingerprint
 
 
 def write_baseline(path: str, findings: Iterable[Reportable]) -> int:

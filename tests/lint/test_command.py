@@ -269,6 +269,16 @@ def test_diff_and_fix(command):
     assert command(".")[0] == 0
 
 
+@pytest.mark.parametrize("option", ["--diff", "--fix"])
+def test_nothing_to_fix_is_told(command, option):
+    pytest.importorskip("libcst")
+    assert command("clean.py", option) == (
+        0,
+        "",
+        "sessionwatch: no findings in 1 file: nothing to fix\n",
+    )
+
+
 def test_what_is_left_is_told_where_it_stands_then(command):
     pytest.importorskip("libcst")
     Path("shop/db.py").write_text(LEAK + "\n\ndef make_db():\n    return Session()\n" + USE)

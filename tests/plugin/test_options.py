@@ -284,12 +284,13 @@ def test_baseline_that_is_none(shop, pytester):
     assert "can't read the baseline known.json (JSONDecodeError): make it anew" in outcome
 
 
-def test_report_is_no_baseline(shop):
-    shop(LEAKS, "--sessionwatch-report=leaks.json")
-    outcome = shop(LEAKS, "--sessionwatch-baseline=leaks.json")
+@pytest.mark.parametrize("report", ["leaks.json", "leaks.sarif"])
+def test_report_is_no_baseline(shop, report):
+    shop(LEAKS, f"--sessionwatch-report={report}")
+    outcome = shop(LEAKS, f"--sessionwatch-baseline={report}")
     assert outcome.status == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in outcome.text.splitlines() if "sessionwatch: " in line]
-    assert "leaks.json is no baseline (a report, perhaps): name another file" in line
+    assert f"{report} is no baseline (a report, perhaps): name another file" in line
     assert line.endswith("make it with --sessionwatch-write-baseline")
 
 
