@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import shutil
+import signal
 import sqlite3
 import tempfile
 import threading
@@ -26,6 +27,10 @@ from sessionwatch import SessionWatch, Settings, Snapshot
 
 SECOND = 1_000_000_000
 _NO_COUNTS = ("owners", "leaked", "held_histogram")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a script; every program that a test starts would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)
