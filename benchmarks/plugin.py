@@ -172,6 +172,10 @@ SUITES = {
     "as SQLModel's documentation has it": (_HEAD + _DOCUMENTED, _ASKS_AS_DOCUMENTED),
 }
 _TESTS_IN_A_FILE = 100
+_ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
+"""Has Python keep what it compiles, which the run that is not counted does for all others."""
 
 
 def write_suite(folder: Path, head: str, test: str, tests: int) -> None:
@@ -211,7 +215,11 @@ class _Run:
     def start(self) -> None:
         with self._output.open("w") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                self._command, cwd=self._folder, stdout=output, stderr=subprocess.STDOUT
+                self._command,
+                cwd=self._folder,
+                env=_ENVIRONMENT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     def wait(self) -> None:

@@ -24,7 +24,6 @@ from sessionwatch.records.owner import Owner
 from sessionwatch.records.pool import PoolRecord
 from sessionwatch.records.session import SessionRecord
 from sessionwatch.records.stack import Stack
-from sessionwatch.records.stand_in import StandIn
 
 _IN_FAILED_SQL_TRANSACTION = "25P02"
 _ROLLED_BACK_BY_A_FLUSH = SessionTransactionState.DEACTIVE
@@ -35,8 +34,6 @@ _PROVISIONING_CODE = inspect.unwrap(SessionTransaction._connection_for_bind).__c
 def used_by_another(session: SessionRecord, user: Owner | None) -> None:
     """Note that a session works for another than its owner."""
     owner = session.owner
-    if isinstance(owner, StandIn):
-        return  # a test that gives its own session to all of its requests
     if user is None or not user.is_served:
         if owner.ended_ns and owner.is_served:
             used_late(session)

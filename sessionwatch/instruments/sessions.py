@@ -140,13 +140,9 @@ def closing_failed(session: WatchedSession) -> None:
 
 
 @guarded
-def session_closed(session: WatchedSession) -> None:
+def session_closed(record: SessionRecord) -> None:
     """Settle a session that outlived its owner, or one of very many."""
-    record = session._sessionwatch
-    if record is not None:
-        owner = record.owner
-        if owner.ended_ns or owner.crowded:
-            owner.recorder.session_settled(record)
+    record.owner.recorder.session_settled(record)
 
 
 @listener
@@ -227,7 +223,8 @@ def commit_attempted(session: WatchedSession) -> None:
     record = session._sessionwatch
     if record is not None and record.transaction and not session.in_nested_transaction():
         record.transaction.commit_attempted_ns = record.owner.recorder.clock()
-        _settle_holds(record)
+        if record.holds:
+            _settle_holds(record)
 
 
 @listener
@@ -312,7 +309,7 @@ def _wrap_constructor(original: Callable[..., None]) -> Callable[..., None]:
 
 def _wrap_closing(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def close(self: Session) -> Any:
+    def close(self: WatchedSession) -> Any:
         session_closing(self)
         try:
             result = original(self)
@@ -320,7 +317,9 @@ def _wrap_closing(original: Callable[..., Any]) -> Callable[..., Any]:
             refused(record_of(self), error)
             closing_failed(self)
             raise
-        session_closed(self)
+        record = self._sessionwatch
+        if record is not None and (record.owner.ended_ns or record.owner.crowded):
+            session_closed(record)
         return result
 
     return close

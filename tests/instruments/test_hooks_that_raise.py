@@ -144,6 +144,8 @@ def test_hook_that_raises(expected, broken, tiny_engine, models, rows, log, read
     with SessionWatch() as watch:
         with watch.owner("job"):
             assert everything(tiny_engine, models) == expected
+            late = Session(tiny_engine)
+        late.close()
         _collect_a_session(tiny_engine)
         errors = read(watch).snapshot.internal_errors
     assert errors["by_hook"].get(broken, 0) > 0
