@@ -123,12 +123,6 @@ served_by = []
 def thread():
     served_by.extend(weakref.ref(thread) for thread in threading.enumerate()[1:])
 
-@pytest.fixture(autouse=True, scope="module")
-def no_collection():
-    gc.disable()
-    yield
-    gc.enable()
-
 @pytest.mark.parametrize("number", range(8))
 def test_request(number):
     with SessionLocal() as session:
@@ -136,6 +130,7 @@ def test_request(number):
     assert by_test_client("GET", "/thread").status_code == 200
 
 def test_threads():
+    gc.collect()
     over = [each for each in served_by if each() is not None and not each().is_alive()]
     assert len(served_by) >= 8 and over == []
 """)
