@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+# Before pytester, which forgets modules that a run in this process has imported: who keeps some of
+# them would meet those of the next run.
+import fastapi  # noqa: F401
 import pytest
 
 import sessionwatch
-import sessionwatch.rules.catalog  # before pytester, which forgets modules that a run has imported
+import sessionwatch.rules.catalog
 from sessionwatch.instruments.attribution import recorders
 
 PROJECT = str(Path(sessionwatch.__file__).resolve().parents[1])
