@@ -39,7 +39,8 @@ class User(Base):
     __tablename__ = "users"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
-
+"""
+_TABLES = """
 
 Base.metadata.create_all(engine)
 """
@@ -77,12 +78,15 @@ with warnings.catch_warnings():
     from fastapi.testclient import TestClient
 
 app = FastAPI()
-client = TestClient(app)
 
 
 def get_db():
     with Session(engine) as session:
         yield session
+"""
+_ONE_CLIENT = """
+
+client = TestClient(app)
 
 
 @app.post("/users/{name}")
@@ -109,29 +113,6 @@ def test_{number}():
     assert client.post("/users/{number}").status_code == 200
 """
 _DOCUMENTED = """
-from fastapi import Depends, FastAPI
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from fastapi.testclient import TestClient
-
-app = FastAPI()
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class User(Base):
-    __tablename__ = "users"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-
-
-def get_db():
-    with Session(engine) as session:
-        yield session
-
 
 @app.post("/users/{name}")
 def add(name: str, session: Session = Depends(get_db)) -> int:
@@ -166,10 +147,13 @@ def test_{number}(client):
 """
 SUITES = {
     "one SELECT": (_HEAD, _READS),
-    "INSERT, commit, SELECT": (_HEAD + _MODEL + _SESSION, _WRITES),
-    "the same in a savepoint": (_HEAD + _SAVEPOINT + _MODEL, _WRITES),
-    "a request that INSERTs": (_HEAD + _MODEL + _APPLICATION, _ASKS),
-    "as SQLModel's documentation has it": (_HEAD + _DOCUMENTED, _ASKS_AS_DOCUMENTED),
+    "INSERT, commit, SELECT": (_HEAD + _MODEL + _TABLES + _SESSION, _WRITES),
+    "the same in a savepoint": (_HEAD + _SAVEPOINT + _MODEL + _TABLES, _WRITES),
+    "a request that INSERTs": (_HEAD + _MODEL + _TABLES + _APPLICATION + _ONE_CLIENT, _ASKS),
+    "as SQLModel's documentation has it": (
+        _HEAD + _MODEL + _APPLICATION + _DOCUMENTED,
+        _ASKS_AS_DOCUMENTED,
+    ),
 }
 _TESTS_IN_A_FILE = 100
 _ENVIRONMENT = {
