@@ -37,7 +37,6 @@ class Watchdog:
         """Look no more; returns when the thread has ended, unless it is the one that asks."""
         with self._forking:
             self._alive.discard(self)
-            self._stopped.set()
         self._end()
 
     def _begin(self) -> None:
@@ -66,22 +65,17 @@ class Watchdog:
 
     @classmethod
     def _go_on(cls) -> None:
+        """Go on in the parent and in the child, whose only thread is the one that took the lock."""
         try:
             for watchdog in list(cls._alive):
                 watchdog._begin()
         finally:
             cls._forking.release()
 
-    @classmethod
-    def _go_on_in_child(cls) -> None:
-        cls._forking = threading.RLock()
-        cls._forking.acquire()
-        cls._go_on()
-
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=Watchdog._pause,
         after_in_parent=Watchdog._go_on,
-        after_in_child=Watchdog._go_on_in_child,
+        after_in_child=Watchdog._go_on,
     )
